@@ -1,0 +1,32 @@
+"""What happened to a journey at one moment: the `outcomes` topic and table."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+
+OutcomeKind = Literal["dropped_off", "recovered", "completed"]
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Absolute and versioned: a higher `version` replaces; a late touchpoint that proves it wrong sets `retracted`."""
+
+    outcome_id: str  # UUID
+    journey_id: str  # UUID
+    person_id: str  # UUID
+    definition: str
+    kind: OutcomeKind
+    at: int  # ms UTC: the deadline of a drop-off, the touchpoint of a recovery or a completion
+    stage: int
+    channel: str
+    touchpoint: str
+    historical: bool  # its deadline was past when its touchpoint arrived: in tables, never in alerts
+    retracted: bool
+    version: int
+
+
+def outcome_id(journey: bytes, kind: OutcomeKind, at: int) -> bytes:
+    """128-bit hash of journey, kind and its own time."""
+    return blake2b(journey + at.to_bytes(8, "big") + kind.encode(), digest_size=16, person=b"outcome").digest()

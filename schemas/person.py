@@ -1,0 +1,55 @@
+"""What the `people` topic says: which touchpoint is whose, as a fold record; and how far the identity leg has read.
+
+The fold record is what a journey needs of a touchpoint and nothing else; the full touchpoint goes to ClickHouse once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class FoldRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a journey needs of a touchpoint."""
+
+    at: int  # occurred_at, ms UTC
+    channel: str
+    name: str
+    rules: list[int]  # per definition of the generation, in its order: see schemas/definition.py
+    sequence: int = -1
+    amount: int = 0  # minor units
+    currency: str = ""
+    feedback: str = ""  # kind of feedback, "" for none
+    score: int = -1
+    sentiment: str = ""
+
+
+class Assigned(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="said", tag="assigned"):
+    """This touchpoint is this person's since (revision, move); without a record: no longer, or retracted.
+
+    Per person and event the highest (revision, move) counts, whatever the order of arrival.
+    """
+
+    person_id: str  # UUID
+    event_id: str  # UUID
+    revision: int
+    move: int
+    record: FoldRecord | None = None
+
+
+class ReadTo(msgspec.Struct, frozen=True, gc=False, tag_field="said", tag="read_to"):
+    """Partition `partition` of the identity leg has read its log up to `at` (ms): nothing older will come from it."""
+
+    partition: int
+    at: int
+
+
+PersonMessage = Assigned | ReadTo
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """Row of the `identities` topic: this identifier is this person's; of a weak one, by its latest sighting at `at`."""
+
+    identifier: str  # kind:value
+    person_id: str  # UUID
+    at: int  # ms UTC
+    source: str
