@@ -18,8 +18,8 @@ MAX_PATH = 2_000  # steps that a row carries; `touchpoints` counts them all
 class Journey(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Times in ms UTC, 0 for none; stages as ranks from 1, 0 for none; arrays of a path have one entry per step."""
 
-    journey_id: str  # UUID
-    person_id: str  # UUID
+    journey_id: str  # 32 hex digits
+    person_id: str  # 32 hex digits
     definition: str
     definition_version: int
     started_at: int
@@ -46,6 +46,7 @@ class Journey(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     path_channel: list[str]
     path_touchpoint: list[str]
     path_stage: list[int]
+    arrived_at: int  # append time of the newest touchpoint that this row answers to
     version: int
     is_deleted: int = 0
 

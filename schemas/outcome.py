@@ -13,9 +13,9 @@ OutcomeKind = Literal["dropped_off", "recovered", "completed"]
 class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Absolute and versioned: a higher `version` replaces; a late touchpoint that proves it wrong sets `retracted`."""
 
-    outcome_id: str  # UUID
-    journey_id: str  # UUID
-    person_id: str  # UUID
+    outcome_id: str  # 32 hex digits
+    journey_id: str  # 32 hex digits
+    person_id: str  # 32 hex digits
     definition: str
     kind: OutcomeKind
     at: int  # ms UTC: the deadline of a drop-off, the touchpoint of a recovery or a completion

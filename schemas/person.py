@@ -29,10 +29,11 @@ class Assigned(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fi
     Per person and event the highest (revision, move) counts, whatever the order of arrival.
     """
 
-    person_id: str  # UUID
-    event_id: str  # UUID
+    person_id: str  # 32 hex digits
+    event_id: str  # 32 hex digits
     revision: int
     move: int
+    arrived: int  # append time of the touchpoint, ms UTC
     record: FoldRecord | None = None
 
 
@@ -50,6 +51,6 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     """Row of the `identities` topic: this identifier is this person's; of a weak one, by its latest sighting at `at`."""
 
     identifier: str  # kind:value
-    person_id: str  # UUID
+    person_id: str  # 32 hex digits
     at: int  # ms UTC
     source: str
