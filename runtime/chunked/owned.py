@@ -1,0 +1,214 @@
+"""One partition that this process owns: its state, its positions, and the transactions that move them together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaConnectionError
+from faust.types import TP
+
+from runtime import metrics
+from runtime.chunked.privates import Fetched
+from runtime.chunked.restore import restore
+from runtime.chunked.transaction import Transaction, commit, transactional_producer
+
+if TYPE_CHECKING:
+    from runtime.chunked.store import StateStore
+
+CLOSE_SECONDS = 5.0
+CONNECT_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+class OwnedPartition:
+    """Opening: fence the owner before → restore → read its positions → seek → take. Then take, tick, commit, repeat.
+
+    Memory may be ahead of Kafka, never beside it: what a failed transaction leaves here is lost with the process.
+    """
+
+    def __init__(self, store: StateStore, number: int, before: asyncio.Task[None] | None) -> None:
+        self.number = number
+        self.ready = False  # open, sought, ours: chunks are taken
+        self._store = store
+        self._leg = store.leg.name
+        self._state = store.leg.partition(number)
+        self._before = before  # the closing of this partition's former object in this process
+        self._producer: AIOKafkaProducer | None = None
+        self._positions: dict[str, int] = {}
+        self._committed: dict[str, int] = {}
+        self._read_to = dict.fromkeys(store.leg.sources, 0)
+        self._seek = 0
+        self._taken = 0  # records since the last collect
+        self._commit_seconds = 0.0
+        self._work, self._hurry, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._settled.set()
+        self._tasks = {store.spawn(self._open())}
+
+    # -- opening
+
+    async def _open(self) -> None:
+        if self._before:
+            await self._before
+        began = time.monotonic()
+        self._producer = await self._fence()
+        fenced = time.monotonic()
+        sources = [TopicPartition(topic, self.number) for topic in self._store.leg.sources]
+        changelog = TopicPartition(self._store.leg.changelog, self.number)
+        restored = await restore(self._store.kafka, self._leg, changelog, sources, self._state.restore)
+        self._positions, self._committed = restored.positions, restored.committed
+        gc.freeze()  # the state just built is not garbage: spare every later collection from walking it
+        seconds = time.monotonic() - fenced
+        metrics.LEG_RESTORE_SECONDS.labels(self._leg, self.number).set(seconds)
+        metrics.LEG_RESTORED_RECORDS.labels(self._leg).inc(restored.records)
+        log.info(
+            "partition opened",
+            leg=self._leg,
+            partition=self.number,
+            fenced_seconds=round(fenced - began, 3),
+            restore_seconds=round(seconds, 3),
+            records=restored.records,
+            positions=restored.positions,
+        )
+        self._tasks.add(self._store.spawn(self._commit_loop()))
+        await self._resume()
+
+    async def _fence(self) -> AIOKafkaProducer:
+        give_up = time.monotonic() + CONNECT_SECONDS
+        while True:
+            producer = transactional_producer(self._store.kafka, f"{self._leg}-{self.number}")
+            try:
+                await producer.start()
+                return producer
+            except KafkaConnectionError:
+                await producer.stop()
+                if time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.5)
+            except BaseException:
+                await producer.stop()
+                raise
+
+    async def _resume(self) -> None:
+        self._seek = self._store.next_seek()
+        positions = {TP(topic, self.number): offset for topic, offset in self._positions.items()}
+        with suppress(IllegalStateError):  # revoked just now: the next assignment decides
+            await self._store.consumer.seek_to(self._seek, positions)
+            self.ready = True
+
+    def assigned_again(self) -> None:
+        """Still ours after a rebalance that nobody else can have used: read on from where we are."""
+        if self._positions:
+            self._tasks.add(self._store.spawn(self._resume()))
+
+    # -- work
+
+    @property
+    def full(self) -> bool:
+        """Twice a batch is waiting for the transaction before: take no more."""
+        return self._taken >= 2 * self._store.settings.batch
+
+    def take(self, fetched: Fetched) -> None:
+        """Fold a chunk if it is the next one; one of an earlier reading is ignored, a hole is read again."""
+        if not self.ready or fetched.seek != self._seek:
+            return
+        chunk = fetched.chunk
+        if fetched.start != self._positions[chunk.topic]:
+            log.info("chunk lost on the way, reading again", leg=self._leg, topic=chunk.topic, partition=self.number)
+            metrics.LEG_SEEKS.labels(self._leg).inc()
+            self.ready = False
+            self._tasks.add(self._store.spawn(self._resume()))
+            return
+        self._state.take(chunk)
+        self._positions[chunk.topic] = fetched.next
+        self._read_to[chunk.topic] = max(self._read_to[chunk.topic], chunk.timestamps[-1])
+        self._taken += len(chunk.offsets)
+        metrics.LEG_RECORDS.labels(self._leg, chunk.topic).inc(len(chunk.offsets))
+        self._wake()
+        if self._taken >= self._store.settings.batch:
+            self._hurry.set()
+
+    def tick(self, now: int) -> None:
+        """Let time pass for the leg, with what has been read."""
+        self._tasks = {task for task in self._tasks if not task.done()}
+        if not self.ready:
+            return
+        for topic, position in self._positions.items():
+            reading = self._store.consumer.reading(topic, self.number)
+            if reading is None or reading.seek != self._seek or reading.end < 0:
+                continue
+            # Transaction markers lie between what was taken and the end: no record between start and position.
+            at_end = reading.start <= position and reading.position >= reading.end
+            if at_end:
+                self._read_to[topic] = max(self._read_to[topic], reading.asked)
+            lag = 0 if at_end else max(0, reading.end - position)
+            metrics.LEG_LAG.labels(self._leg, topic, self.number).set(lag)
+        self._state.tick(now, self._read_to)
+        if self._state.pending():
+            self._wake()
+
+    def _wake(self) -> None:
+        self._work.set()
+        self._settled.clear()
+
+    # -- transactions
+
+    async def _commit_loop(self) -> None:
+        assert self._producer is not None
+        while True:
+            if not self._work.is_set():
+                self._settled.set()
+                await self._work.wait()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._store.settings.interval(self._commit_seconds))
+            transaction = self._collect()
+            if transaction:
+                began = time.monotonic()
+                await commit(self._producer, transaction)
+                self._count(transaction, time.monotonic() - began)
+                self._committed |= {tp.topic: offset for tp, offset in transaction.offsets.items()}
+
+    def _collect(self) -> Transaction:
+        """State, outputs and positions of one moment: there is no await in here."""
+        self._work.clear()
+        self._hurry.clear()
+        self._taken = 0
+        state, outputs = self._state.collect(int(time.time() * 1000))
+        offsets = {
+            TopicPartition(topic, self.number): offset
+            for topic, offset in self._positions.items()
+            if self._committed.get(topic) != offset
+        }
+        return Transaction(TopicPartition(self._store.leg.changelog, self.number), state, outputs, offsets, self._leg)
+
+    def _count(self, transaction: Transaction, seconds: float) -> None:
+        self._commit_seconds += 0.2 * (seconds - self._commit_seconds)
+        metrics.LEG_TRANSACTIONS.labels(self._leg).inc()
+        metrics.LEG_OUTPUTS.labels(self._leg).inc(len(transaction.outputs))
+        metrics.LEG_COMMIT_SECONDS.labels(self._leg).observe(seconds)
+
+    async def flush(self) -> None:
+        """Commit what is pending; returns when nothing is. Call it when nothing is taken any more."""
+        if self._positions and self._state.pending():
+            self._wake()
+        self._hurry.set()
+        await self._settled.wait()
+
+    async def close(self) -> None:
+        """Stop at once; what is not committed will be read again by the next owner. Never raises."""
+        self.ready = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._producer is not None:
+            try:
+                await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - fenced already, or the broker is away: it is closed either way
+                log.info("producer closed with an error", leg=self._leg, partition=self.number, error=repr(error))
+        gc.unfreeze()  # the state is garbage now

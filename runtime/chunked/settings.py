@@ -1,0 +1,29 @@
+"""How a leg's store works: times in seconds, sizes in records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# A partition spends at most about this share of its time inside transactions, within the bounds of the two intervals.
+TRANSACTION_SHARE = 0.1
+TICK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """When a transaction starts after its first pending work.
+
+    A short interval means low latency and more transactions; each costs the broker and us the same, whatever it
+    carries. So the interval follows the load by itself: ten times as long as transactions have taken lately (they take
+    longer when the machine or the broker is busy), but never shorter than `interval_idle` nor longer than
+    `interval_busy`. Equal values fix it. `batch` records taken start one at once; a partition with twice as many waiting
+    for the transaction before takes no more until it is through.
+    """
+
+    interval_idle: float = 0.05
+    interval_busy: float = 0.2
+    batch: int = 10_000
+
+    def interval(self, commit_seconds: float) -> float:
+        """Seconds from the first pending work to its transaction; `commit_seconds`: what transactions take lately."""
+        return min(self.interval_busy, max(self.interval_idle, commit_seconds / TRANSACTION_SHARE))

@@ -1,0 +1,206 @@
+"""Running legs: one Faust app per leg (its own consumer group), all in one event loop of one process.
+
+`run_legs` is the whole process. SIGTERM or SIGINT: take no more, commit, leave the groups, return 0. Any error, being
+fenced included: one log line saying what happened, exit 70 at once. A supervisor starts it again; state is in Kafka.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import faust
+import structlog
+import uvloop
+from aiokafka.errors import OffsetOutOfRangeError
+
+from runtime import metrics
+from runtime.chunked.errors import LegError, NotCoPartitioned, RecordsLost
+from runtime.chunked.leg import Leg
+from runtime.chunked.privates import ChunkApp
+from runtime.chunked.settings import StoreSettings
+from runtime.chunked.store import StateStore
+from runtime.kafka import partition_counts, wait_for_broker
+from runtime.settings import KafkaSettings
+
+EXIT_FAILURE = 70  # EX_SOFTWARE: start me again
+BROKER_SECONDS = 60.0
+STOP_SECONDS = 10.0
+CHUNK_RECORDS = 10_000
+
+log = structlog.get_logger()
+
+
+class _ChunkSchema(faust.Schema):  # type: ignore[misc]
+    """Hands the chunk on as it is: decoding is the leg's, so that one bad record never costs a chunk."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:  # noqa: ARG002 - Faust's signature
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002
+        return message.value
+
+
+class LegWorker:
+    """One leg on Kafka: its Faust app and its store."""
+
+    def __init__(
+        self,
+        leg: Leg,
+        kafka: KafkaSettings,
+        settings: StoreSettings,
+        folder: Path,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self.leg, self._kafka, self._fail = leg, kafka, fail
+        self.app = ChunkApp(
+            leg.name,
+            broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap.split(",")],
+            broker_credentials=_credentials(kafka),
+            broker_session_timeout=6.0,
+            broker_heartbeat_interval=1.5,
+            broker_max_poll_records=CHUNK_RECORDS,
+            consumer_max_fetch_size=4 << 20,
+            stream_wait_empty=False,
+            table_standby_replicas=0,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_enabled=False,
+            autodiscover=False,
+            datadir=str(folder / leg.name),
+        )
+        self.app.client = kafka.client()
+        self.app.fail = self._reading_failed
+        self.store = StateStore(leg, self.app, kafka, settings, fail)
+        topic = self.app.topic(
+            *leg.sources,
+            acks=False,
+            maxsize=1000,
+            schema=_ChunkSchema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"),
+        )
+
+        async def chunks(stream: Any) -> None:
+            async for event in stream.noack().events():
+                try:
+                    self.store.take(event.value)
+                except Exception as error:  # noqa: BLE001 - Faust would go on with the next chunk and lose this one
+                    fail(error)
+                    await asyncio.Future()
+
+        self.app.agent(topic, name=f"{leg.name}.chunks")(chunks)
+
+    async def check(self) -> None:
+        """NotCoPartitioned unless every topic of the leg exists, with equal numbers of partitions.
+
+        A source that does not exist when the group first forms would not be assigned.
+        """
+        counts = await partition_counts(self._kafka, (*self.leg.sources, self.leg.changelog))
+        if len(set(counts.values())) != 1:
+            raise NotCoPartitioned(f"topics of {self.leg.name} must have equal numbers of partitions: {counts}")
+
+    async def run(self) -> None:
+        """Start reading; returns only when cancelled."""
+        await self.app.start()
+        self.store.spawn(self.store.run())
+        while not self.app.crashed:
+            await asyncio.sleep(0.5)
+        self._fail(self.app.crash_reason or LegError(f"Faust stopped reading for {self.leg.name}"))
+
+    async def stop(self) -> None:
+        """Commit, leave the group, stop."""
+        await self.store.stop()
+        await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
+
+    def _reading_failed(self, error: BaseException) -> None:
+        if isinstance(error, OffsetOutOfRangeError):
+            where = ", ".join(f"{tp.topic}-{tp.partition} at {offset}" for tp, offset in error.args[0].items())
+            error = RecordsLost(f"{where}: the log does not have that offset (any more); records would be skipped")
+        self._fail(error)
+
+
+def run_legs(
+    legs: Sequence[Leg],
+    kafka: KafkaSettings,
+    stores: Mapping[str, StoreSettings] | None = None,
+) -> int:
+    """Run the legs until SIGTERM or SIGINT; returns 0 then. `stores` gives settings by leg name, where not the default.
+
+    Does not return on errors: the process exits with 70. Configure logging before.
+    """
+    _quiet_retries()
+    metrics.serve(kafka.metrics_port)
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 50)  # state is millions of long-lived objects: collect young ones in large lots
+    uvloop.install()  # also for the consumers' threads, which make their own loops
+    with tempfile.TemporaryDirectory(
+        prefix="desireline-"
+    ) as folder:  # Faust wants a data folder; nothing is kept in it
+        asyncio.run(_run(legs, kafka, stores or {}, Path(folder)))
+    return 0
+
+
+async def _run(legs: Sequence[Leg], kafka: KafkaSettings, stores: Mapping[str, StoreSettings], folder: Path) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        workers = [LegWorker(leg, kafka, stores.get(leg.name, StoreSettings()), folder, exit_failed) for leg in legs]
+        await wait_for_broker(kafka, BROKER_SECONDS)
+        for worker in workers:
+            await worker.check()
+        tasks = [worker.store.spawn(worker.run()) for worker in workers]
+        log.info("legs started", legs=[leg.name for leg in legs])
+        await stop.wait()
+        log.info("stopping")
+        await asyncio.gather(*(worker.stop() for worker in workers))
+    except Exception as error:  # noqa: BLE001 - the process ends with it
+        exit_failed(error)
+    for task in tasks:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    log.info("stopped")
+
+
+def exit_failed(error: BaseException) -> NoReturn:
+    """One line, then out, without unwinding: nothing of what is in memory may be committed any more."""
+    if isinstance(error, LegError):
+        log.error("leg failed", kind=type(error).__name__, error=str(error))
+    else:
+        log.error("leg failed", kind=type(error).__name__, exc_info=error)
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(EXIT_FAILURE)
+
+
+def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
+    """The same security settings, as Faust's own producer wants them."""
+    client = kafka.client()
+    context = client.get("ssl_context")
+    if kafka.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            mechanism=client["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def _quiet_retries() -> None:
+    """A transaction right after another is refused for some milliseconds and retried: that is normal, not a warning."""
+
+    def not_normal(record: logging.LogRecord) -> bool:
+        return "NotEnoughReplicas" not in record.getMessage()
+
+    logging.getLogger("aiokafka.producer.sender").addFilter(not_normal)

@@ -1,0 +1,37 @@
+"""Every metric of every process: name, type, labels, meaning. The one list; nobody defines metrics elsewhere.
+
+Counters and histograms start at 0 when the process starts. `leg` is the consumer group, `partition` a partition number.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+# -- runtime/chunked: the transactional state store under every leg --------------------------------------------------
+
+LEG_RECORDS = Counter("desireline_leg_records_total", "Records taken from a source.", ["leg", "topic"])
+LEG_OUTPUTS = Counter("desireline_leg_outputs_total", "Records written to other topics, committed.", ["leg"])
+LEG_TRANSACTIONS = Counter("desireline_leg_transactions_total", "Transactions committed.", ["leg"])
+LEG_COMMIT_SECONDS = Histogram(
+    "desireline_leg_commit_seconds",
+    "Duration of one transaction, from collecting to committed.",
+    ["leg"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+LEG_RESTORE_SECONDS = Gauge("desireline_leg_restore_seconds", "Duration of the last restore.", ["leg", "partition"])
+LEG_RESTORED_RECORDS = Counter("desireline_leg_restored_records_total", "Changelog records read.", ["leg"])
+LEG_LAG = Gauge(
+    "desireline_leg_lag_records",
+    "Offsets between what a partition has taken and the end of the log as last seen; 0 when it has taken everything.",
+    ["leg", "topic", "partition"],
+)
+LEG_SEEKS = Counter(
+    "desireline_leg_seeks_total", "Times a chunk was not the next one and its partition was sought again.", ["leg"]
+)
+LEG_OPEN_PARTITIONS = Gauge("desireline_leg_open_partitions", "Partitions this process owns and reads.", ["leg"])
+
+
+def serve(port: int) -> None:
+    """Serve /metrics on loopback; port 0: do not."""
+    if port:
+        start_http_server(port, addr="127.0.0.1")
