@@ -5,21 +5,29 @@ The fold record is what a journey needs of a touchpoint and nothing else; the fu
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from schemas.touchpoint import MAX_MINOR_UNITS
+
+Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Rule = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
 class FoldRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a journey needs of a touchpoint."""
 
-    at: int  # occurred_at, ms UTC
+    at: Annotated[int, msgspec.Meta(ge=1, le=2**53)]  # occurred_at, ms UTC
     channel: str
     name: str
-    rules: list[int]  # per definition of the generation, in its order: see schemas/definition.py
-    sequence: int = -1
-    amount: int = 0  # minor units
+    rules: list[Rule]  # per definition of the generation, in its order: see schemas/definition.py
+    sequence: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 2)] = -1
+    amount: Annotated[int, msgspec.Meta(ge=-MAX_MINOR_UNITS, le=MAX_MINOR_UNITS)] = 0  # minor units
     currency: str = ""
     feedback: str = ""  # kind of feedback, "" for none
-    score: int = -1
+    score: Annotated[int, msgspec.Meta(ge=-1, le=10)] = -1
     sentiment: str = ""
 
 
@@ -29,10 +37,10 @@ class Assigned(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fi
     Per person and event the highest (revision, move) counts, whatever the order of arrival.
     """
 
-    person_id: str  # 32 hex digits
-    event_id: str  # 32 hex digits
-    revision: int
-    move: int
+    person_id: Id  # 32 hex digits
+    event_id: Id  # 32 hex digits
+    revision: Whole
+    move: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
     arrived: int  # append time of the touchpoint, ms UTC
     record: FoldRecord | None = None
 

@@ -1,0 +1,63 @@
+"""One bad record must never cost its chunk: decode all at once, and only when that fails one by one."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import msgspec
+
+from runtime.chunked.leg import Chunk, Output
+from runtime.kafka import partition_of
+from schemas.codec import encode
+from schemas.dead_letter import Reason, dead_letter
+
+T = TypeVar("T")
+
+
+class DeadLetters:
+    """Writes the dead letters of one leg: knows the topic, its partitions, and the time of the transaction."""
+
+    def __init__(self, topic: str, partitions: int, leg: Literal["identity", "stitch"]) -> None:
+        self._topic = topic
+        self._partitions = partitions
+        self._leg = leg
+
+    def output(
+        self, raw: bytes, *, source: str, reason: Reason, address: str, message: str, at: int, path: str = ""
+    ) -> Output:
+        """A record for the dead letters' topic. `at` in ms UTC: append time of the refused record."""
+        letter = dead_letter(
+            raw, source=source, leg=self._leg, reason=reason, message=message, address=address, at=at, path=path
+        )
+        key = source.encode()
+        return Output(self._topic, partition_of(key, self._partitions), key, encode(letter))
+
+
+def decode_each(
+    decoder: msgspec.json.Decoder[T], chunk: Chunk, letters: DeadLetters
+) -> tuple[list[tuple[int, T]], list[Output]]:
+    """The chunk's records decoded, each with its place in the chunk; and dead letters for those that cannot be."""
+    try:
+        decoded = decoder.decode_lines(b"\n".join(chunk.values))  # type: ignore[arg-type]
+        if len(decoded) == len(chunk.values):
+            return list(enumerate(decoded)), []
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+        pass  # some record is bad: find it below
+    good: list[tuple[int, T]] = []
+    bad: list[Output] = []
+    for place, value in enumerate(chunk.values):
+        try:
+            good.append((place, decoder.decode(value or b"")))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            address = f"{chunk.topic}/{chunk.partition}/{chunk.offsets[place]}"
+            bad.append(
+                letters.output(
+                    value or b"",
+                    source=chunk.topic,
+                    reason="undecodable",
+                    address=address,
+                    message=f"not a record of the topic {chunk.topic}: {error}; only desireline writes this topic",
+                    at=chunk.timestamps[place],
+                )
+            )
+    return good, bad

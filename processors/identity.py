@@ -1,0 +1,275 @@
+"""The identity leg: whose is each touchpoint? One `IdentityPartition` holds the homes and events of one partition.
+
+The rule here is the simple one: a touchpoint belongs to the person of its first strong identifier, else of its first weak one.
+The interface is final: it alone says whose a touchpoint is (`Assigned`, with a version), recognises duplicates and conflicts,
+evaluates the rules of the journey definitions once, and says how far it has read (`ReadTo`).
+
+State: per home the ids of its touchpoints with a hash of their content; per event that has revisions the newest one and its
+owner. A home sees all touchpoints of revision 0 that it keeps; a touchpoint with a revision comes by its event id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from struct import Struct
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from processors.dead_letters import DeadLetters, decode_each
+from runtime.chunked.leg import Chunk, Output
+from runtime.chunked.slices import Gathered, slices
+from runtime.kafka import partition_of
+from schemas.codec import encode
+from schemas.definition import Definition, Rules
+from schemas.identity import DEFAULT_KINDS, Kinds, home, person_id
+from schemas.person import Assigned, FoldRecord, Identity, ReadTo
+from schemas.touchpoint import MAX_MINOR_UNITS
+
+FORMAT = b"\x01"
+READ_TO_EVERY = 250  # ms
+_CONTENT_BYTES = 8
+_EVENT_BYTES = 16
+_RECORD = _EVENT_BYTES + _CONTENT_BYTES
+_REVISED = Struct(">I8s16s?")  # revision, content, owner, given (or retracted)
+
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 2)]
+
+
+class _Money(msgspec.Struct, gc=False):
+    amount: Annotated[int, msgspec.Meta(ge=-MAX_MINOR_UNITS, le=MAX_MINOR_UNITS)]
+    currency: str
+
+
+class _Felt(msgspec.Struct, gc=False):
+    kind: str
+    score: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
+    sentiment: str | None = None
+
+
+class Seen(msgspec.Struct, gc=False):
+    """What this leg reads of a `StoredTouchpoint`; other fields are skipped without being decoded.
+
+    It checks whatever would make this leg fail: a record that somebody else wrote becomes a dead letter, not a crash.
+    """
+
+    event_id: UUID
+    source: str
+    identifiers: dict[str, str]
+    channel: str
+    name: str
+    occurred_at: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    content: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    sequence: Whole | None = None
+    revision: Whole = 0
+    retracted: bool = False
+    value: _Money | None = None
+    feedback: _Felt | None = None
+    properties: dict[str, Any] = {}
+
+
+_decoder = msgspec.json.Decoder(Seen)
+
+
+class IdentityPartition:
+    """See the module. Implements `runtime.chunked.leg.Partition`."""
+
+    def __init__(
+        self,
+        number: int,
+        definitions: Sequence[Definition],
+        *,
+        secret: bytes,
+        partitions: int,
+        touchpoints: str,
+        people: str,
+        identities: str,
+        dead_letters: DeadLetters,
+        kinds: Kinds = DEFAULT_KINDS,
+    ) -> None:
+        self._number = number
+        self._partitions = partitions
+        self._touchpoints = touchpoints
+        self._people = people
+        self._identities = identities
+        self._dead_letters = dead_letters
+        self._kinds = kinds
+        self._strong = tuple(kind.name for kind in kinds.ordered if kind.strong)
+        self._rules = Rules(definitions)
+        self._person = lru_cache(1 << 16)(lambda identifier: person_id(identifier, secret).hex)
+        self._gathered: Gathered | None = Gathered()
+        self._state: dict[bytes, bytes] = {}
+        self._changed: dict[bytes, int] = {}
+        self._known: dict[str, str] = {}  # identifiers announced in this process → person
+        self._out: list[Output] = []
+        self._said_at = 0
+        self._read_to = 0
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        assert self._gathered is not None, "restore comes before everything else"
+        for key, value in records:
+            self._gathered.put(key, value)
+
+    def _open(self) -> None:
+        assert self._gathered is not None
+        self._state = self._gathered.whole()
+        self._gathered = None
+
+    # --- input ---------------------------------------------------------------------------------------------------
+
+    def take(self, chunk: Chunk) -> None:
+        if self._gathered is not None:
+            self._open()
+        seen, refused = decode_each(_decoder, chunk, self._dead_letters)
+        self._out += refused
+        for place, touchpoint in seen:
+            identifiers = touchpoint.identifiers
+            owner = self._owner(identifiers)
+            if owner is None:
+                self._refuse(
+                    chunk, place, touchpoint, "no_identifier", "none of its identifiers is of a configured kind"
+                )
+            elif touchpoint.revision:
+                self._revise(chunk, place, touchpoint, owner)
+            else:
+                self._settle(chunk, place, touchpoint, owner)
+
+    def _owner(self, identifiers: Mapping[str, str]) -> str | None:
+        """The person's smallest identifier under the simple rule."""
+        for name in self._strong:
+            if name in identifiers:
+                return f"{name}:{identifiers[name]}"
+        return home(identifiers, self._kinds) or None
+
+    def _settle(self, chunk: Chunk, place: int, touchpoint: Seen, owner: str) -> None:
+        """A final touchpoint comes home."""
+        key = b"h" + home(touchpoint.identifiers, self._kinds).encode()
+        event, content = touchpoint.event_id.bytes, _content(touchpoint)
+        value = self._state.get(key, FORMAT)
+        at = _find(value, event)
+        if at >= 0:
+            if value[at + _EVENT_BYTES : at + _RECORD] != content:
+                self._conflict(chunk, place, touchpoint)
+            return
+        self._changed.setdefault(key, len(value))
+        self._state[key] = b"".join((value, event, content))
+        if touchpoint.retracted:
+            return
+        person = self._person(owner)
+        self._assign(person, event, touchpoint, 1, chunk.timestamps[place], given=True)
+        self._announce(touchpoint, person)
+
+    def _revise(self, chunk: Chunk, place: int, touchpoint: Seen, owner: str) -> None:
+        """A touchpoint with a revision comes by its event id: the highest revision counts."""
+        event, content = touchpoint.event_id.bytes, _content(touchpoint)
+        key = b"e" + event
+        known = self._state.get(key)
+        person, given = self._person(owner), not touchpoint.retracted
+        arrived = chunk.timestamps[place]
+        if known is not None:
+            revision, known_content, known_person, was_given = _REVISED.unpack_from(known, 1)
+            if touchpoint.revision == revision and content != known_content:
+                self._conflict(chunk, place, touchpoint)
+            if touchpoint.revision <= revision:
+                return
+            if was_given and (known_person.hex() != person or not given):
+                self._assign(known_person.hex(), event, touchpoint, 0, arrived, given=False)
+        self._changed[key] = 0
+        self._state[key] = FORMAT + _REVISED.pack(touchpoint.revision, content, bytes.fromhex(person), given)
+        if given:
+            self._assign(person, event, touchpoint, 1, arrived, given=True)
+            self._announce(touchpoint, person)
+
+    def _assign(self, person: str, event: bytes, touchpoint: Seen, move: int, arrived: int, *, given: bool) -> None:
+        record = None
+        if given:
+            value, felt, sequence = touchpoint.value, touchpoint.feedback, touchpoint.sequence
+            record = FoldRecord(
+                at=touchpoint.occurred_at,
+                channel=touchpoint.channel,
+                name=touchpoint.name,
+                rules=self._rules.of(touchpoint.channel, touchpoint.name, touchpoint.properties),
+                sequence=-1 if sequence is None else sequence,
+                amount=value.amount if value else 0,
+                currency=value.currency if value else "",
+                feedback=felt.kind if felt else "",
+                score=-1 if felt is None or felt.score is None else felt.score,
+                sentiment=felt.sentiment or "" if felt else "",
+            )
+        key = person.encode()
+        said = Assigned(person, event.hex(), touchpoint.revision, move, arrived, record)
+        self._out.append(Output(self._people, partition_of(key, self._partitions), key, encode(said)))
+
+    def _announce(self, touchpoint: Seen, person: str) -> None:
+        """Tell whose an identifier is where that is news; a weak one is its latest user's."""
+        for name, value in touchpoint.identifiers.items():
+            identifier = f"{name}:{value}"
+            if self._known.get(identifier) == person:
+                continue
+            if len(self._known) > 500_000:  # announcing again is harmless; growing without end is not
+                self._known.clear()
+            self._known[identifier] = person
+            key = identifier.encode()
+            row = Identity(identifier, person, touchpoint.occurred_at, touchpoint.source)
+            self._out.append(Output(self._identities, partition_of(key, self._partitions), key, encode(row)))
+
+    def _conflict(self, chunk: Chunk, place: int, touchpoint: Seen) -> None:
+        self._refuse(
+            chunk,
+            place,
+            touchpoint,
+            "conflicting",
+            f"an earlier touchpoint has the same event_id and revision {touchpoint.revision} with other content, and stands; "
+            "to correct a touchpoint send it with a higher revision",
+        )
+
+    def _refuse(self, chunk: Chunk, place: int, touchpoint: Seen, reason: Any, message: str) -> None:
+        self._out.append(
+            self._dead_letters.output(
+                chunk.values[place] or b"",
+                source=touchpoint.source,
+                reason=reason,
+                address=f"{chunk.topic}/{chunk.partition}/{chunk.offsets[place]}",
+                message=message,
+                at=chunk.timestamps[place],
+                path="event_id" if reason == "conflicting" else "identifiers",
+            )
+        )
+
+    # --- output --------------------------------------------------------------------------------------------------
+
+    def tick(self, now: int, read_to: Mapping[str, int]) -> None:
+        at = read_to.get(self._touchpoints, 0)
+        if at > self._read_to and now - self._said_at >= READ_TO_EVERY:
+            self._read_to, self._said_at = at, now
+            said = encode(ReadTo(self._number, at))
+            self._out += [Output(self._people, p, None, said) for p in range(self._partitions)]
+
+    def pending(self) -> bool:
+        return bool(self._out or self._changed)
+
+    def collect(self, now: int) -> tuple[Mapping[bytes, bytes | None], Sequence[Output]]:
+        state: dict[bytes, bytes | None] = {}
+        for key, changed_from in self._changed.items():
+            state |= slices(key, self._state[key], changed_from)
+        self._changed = {}
+        out, self._out = self._out, []
+        return state, out
+
+
+def _content(touchpoint: Seen) -> bytes:
+    """The content's hash, as far as it is kept."""
+    return bytes.fromhex(touchpoint.content[: 2 * _CONTENT_BYTES])
+
+
+def _find(value: bytes, event: bytes) -> int:
+    """Where the record of an event begins, or -1. (A hit that is not at a record's begin is chance: look on.)"""
+    at = value.find(event, 1)
+    while at >= 0 and (at - 1) % _RECORD:
+        at = value.find(event, at + 1)
+    return at

@@ -1,0 +1,98 @@
+"""How the stitch leg keeps a person: their touchpoints as fixed records in journey order, and a small head behind them.
+
+    format byte | record · record · … | head of the person | head per definition
+
+A record sorts as its bytes: occurred_at, sequence + 1, event id. Texts are codes of the partition's own vocabulary. What is
+in order is appended without decoding what is there. A touchpoint that is gone stays as a mark with its version, for its
+older statement may still come; `packed` is checked against a plain fold in the tests.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+FORMAT = b"\x01"
+# at, sequence + 1, event id | revision, move | channel, name, rules | feedback | money
+RECORD = Struct(">QI16sIHHHHHq")
+ORDER = Struct(">QI16s")
+SIZE = RECORD.size
+ORDER_SIZE = ORDER.size
+PERSON_HEAD = Struct(">QB")  # due_at in ms (0: never), flags
+DEFINITION_HEAD = Struct(">IBB")  # number of the first record of the open journey, flags, stage last entered
+NO_JOURNEY = 0xFFFF_FFFF
+OWED = 0b1  # a row of this person is owed to the journeys topic
+TOO_MANY = 0b10  # more touchpoints than a person may have: kept, but no journeys while that holds
+COMPLETED = 0b1
+GONE = 0xFFFF  # in place of a record's rules: the touchpoint left this person or was retracted
+
+FEEDBACK = ("", "nps", "csat", "ces", "stars", "text")
+SENTIMENT = ("", "negative", "neutral", "positive")
+_FEEDBACK_CODE = {name: code for code, name in enumerate(FEEDBACK)}
+_SENTIMENT_CODE = {name: code for code, name in enumerate(SENTIMENT)}
+_SCORES = 12  # -1 … 10
+
+
+def pack_feedback(kind: str, score: int, sentiment: str) -> int:
+    """Kind, score (-1: none) and sentiment in 16 bits; 0: no feedback."""
+    code = _FEEDBACK_CODE.get(kind, 0)
+    return (code * _SCORES + score + 1) * 4 + _SENTIMENT_CODE.get(sentiment, 0) if code else 0
+
+
+def unpack_feedback(packed: int) -> tuple[str, int, str]:
+    code, score = divmod(packed >> 2, _SCORES)
+    return FEEDBACK[code], score - 1 if code else -1, SENTIMENT[packed & 3]
+
+
+class Columns(NamedTuple):
+    """Records of one person, column by column, in journey order."""
+
+    at: tuple[int, ...]
+    sequence: tuple[int, ...]
+    event: tuple[bytes, ...]
+    revision: tuple[int, ...]
+    move: tuple[int, ...]
+    channel: tuple[int, ...]
+    name: tuple[int, ...]
+    rules: tuple[int, ...]
+    feedback: tuple[int, ...]
+    money: tuple[int, ...]
+
+
+def columns(records: bytes) -> Columns:
+    """Decode consecutive records (at least one)."""
+    return Columns(*zip(*RECORD.iter_unpack(records), strict=True))
+
+
+class Vocabulary:
+    """Codes of one partition for channels, names, rules and currencies; a new text is a new state record.
+
+    Code 0 is `other`: what came after `limit` texts. Codes never change.
+    """
+
+    def __init__(self, kind: bytes, limit: int) -> None:
+        self.kind = kind
+        self.limit = limit
+        self.texts: list[str] = ["other"]
+        self.codes: dict[str, int] = {}
+        self.fresh: list[int] = []
+
+    def code(self, text: str) -> int:
+        found = self.codes.get(text)
+        if found is not None:
+            return found
+        if len(self.texts) > self.limit:
+            return 0
+        self.fresh.append(len(self.texts))
+        self.codes[text] = len(self.texts)
+        self.texts.append(text)
+        return self.codes[text]
+
+    def key(self, code: int) -> bytes:
+        return b"v" + self.kind + code.to_bytes(2, "big")
+
+    def restore(self, code: int, text: str) -> None:
+        while len(self.texts) <= code:
+            self.texts.append("other")
+        self.texts[code] = text
+        self.codes[text] = code
