@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -72,22 +71,20 @@ def make(home: Path, wishes: Wishes, own_kafka: str | None, own_clickhouse: str 
     return Plan(home=home, only=wishes.only, ports=chosen, kafka=kafka, clickhouse=clickhouse, environment=environment)
 
 
-def choose_ports(
-    names: list[str],
-    given: dict[str, int],
-    before: dict[str, int],
-    is_free: Callable[[int], bool] = ports.is_free,
-) -> dict[str, int]:
+def choose_ports(names: list[str], given: dict[str, int], before: dict[str, int]) -> dict[str, int]:
     """A port for each name: the given one (taken: `StackError`), the one of the last start, the usual one, a random one."""
     usual = {"collector": COLLECTOR_PORT}
     chosen: dict[str, int] = {}
     for name in names:
         if name in given:
-            chosen[name] = ports.require_free(given[name], name.replace("_", " "), f"--{name.replace('_', '-')}-port")
+            option = f"--{name.replace('_', '-')}-port"
+            if given[name] in chosen.values():
+                raise StackError(f"port {given[name]} is given twice: choose another with {option}")
+            chosen[name] = ports.require_free(given[name], name.replace("_", " "), option)
     for name in names:
         if name not in chosen:
             wanted = [before.get(name), usual.get(name)]
-            kept = next((p for p in wanted if p and p not in chosen.values() and is_free(p)), None)
+            kept = next((p for p in wanted if p and p not in chosen.values() and ports.is_free(p)), None)
             chosen[name] = kept or ports.free_port(set(chosen.values()))
     return chosen
 
