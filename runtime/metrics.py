@@ -30,6 +30,22 @@ LEG_SEEKS = Counter(
 )
 LEG_OPEN_PARTITIONS = Gauge("desireline_leg_open_partitions", "Partitions this process owns and reads.", ["leg"])
 
+# -- ingest: the collector -------------------------------------------------------------------------------------------
+
+COLLECTOR_TOUCHPOINTS = Counter(
+    "desireline_collector_touchpoints_total",
+    "Touchpoints by what became of them: accepted (acknowledged by the broker), or the reason of the rejection.",
+    ["source", "answer"],
+)
+COLLECTOR_REQUESTS = Counter("desireline_collector_requests_total", "Requests for touchpoints answered.", ["status"])
+COLLECTOR_SECONDS = Histogram(
+    "desireline_collector_seconds",
+    "From the first byte of a request for touchpoints to its answer.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+)
+COLLECTOR_BYTES = Gauge("desireline_collector_bytes_in_flight", "Bodies being read and records not acknowledged yet.")
+COLLECTOR_BROKER = Gauge("desireline_collector_broker_reachable", "1 while the broker answers and has the topics.")
+
 
 def serve(port: int) -> None:
     """Serve /metrics on loopback; port 0: do not."""

@@ -26,16 +26,32 @@ from faust.types.tuples import ConsumerMessage
 
 from runtime.chunked.leg import Chunk
 
-PRIVATE: Mapping[str, tuple[str, ...]] = {
-    "faust.app.base.App": ("_new_transport",),
-    "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
-    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": ("_create_worker_consumer", "_fetch_records"),
-    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread()": ("_assignor", "_consumer"),
-    "faust.transport.consumer.Consumer()": ("_paused_partitions", "_read_offset", "_thread", "_getmany"),
-    "aiokafka.AIOKafkaConsumer()": ("_fetcher", "_subscription", "_closed"),
-    "aiokafka.consumer.fetcher.Fetcher()": ("_closed", "_proc_fetch_request"),
-    "aiokafka.consumer.fetcher.PartitionRecords": ("_consumer_record",),
-    "aiokafka.producer.AIOKafkaProducer()": ("_txn_manager",),
+# "Class.member" → "attribute" (of the object), "property", or the parameters of the method. Members without an underscore
+# are here too where they are undocumented.
+PRIVATE: Mapping[str, str] = {
+    "App._new_transport": "self",
+    "Consumer._getmany": "self, active_partitions, timeout",
+    "Consumer._new_consumer_thread": "self",
+    "Consumer._paused_partitions": "attribute",
+    "Consumer._read_offset": "attribute",
+    "Consumer._thread": "attribute",
+    "Consumer.perform_seek": "self",
+    "ConsumerThread._assignor": "attribute",
+    "ConsumerThread._consumer": "attribute",
+    "ConsumerThread._create_worker_consumer": "self, transport",
+    "ConsumerThread._fetch_records": "self, consumer, active_partitions, timeout, max_records",
+    "AIOKafkaConsumer._closed": "attribute",
+    "AIOKafkaConsumer._fetcher": "attribute",
+    "AIOKafkaConsumer._subscription": "attribute",
+    "Fetcher._closed": "attribute",
+    "Fetcher._proc_fetch_request": "self, assignment, node_id, request",
+    "Fetcher.fetched_records": "self, partitions, timeout, max_records",
+    "SubscriptionState.fetch_context": "self",
+    "SubscriptionState.subscription": "property",
+    "TopicPartitionState.has_valid_position": "property",
+    "TopicPartitionState.position": "property",
+    "TopicPartitionState.highwater": "attribute",
+    "TopicPartitionState.timestamp": "attribute",
 }
 
 READ_AHEAD = 4  # chunks between the consumer's thread and the leg, per process and leg
@@ -77,7 +93,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self._ends: dict[TP, tuple[int, int]] = {}  # end, asked
         super().__init__(*args, **kwargs)
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ARG002
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         self._assignor = RangePartitionAssignor  # Faust's round robin does not co-partition topics
         return aiokafka.AIOKafkaConsumer(
@@ -191,7 +207,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> ChunkThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ARG002, ASYNC109
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Yield what has been fetched; any error is the store's to report, and the process ends."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)

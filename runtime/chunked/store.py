@@ -111,7 +111,7 @@ class StateStore:
             log.warning("not everything could be committed in time; it will be read again", leg=self.leg.name)
         return not late
 
-    async def _revoked(self, app: ChunkApp, revoked: Iterable[TP], **_: Any) -> None:  # noqa: ARG002 - Faust's signature
+    async def _revoked(self, app: ChunkApp, revoked: Iterable[TP], **_: Any) -> None:
         """Every partition (eager protocol). Commit now: whoever gets them next starts where we stop."""
         if not self._stopping:
             await self._flush(REVOKE_FLUSH_SECONDS)

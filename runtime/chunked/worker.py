@@ -43,10 +43,10 @@ log = structlog.get_logger()
 class _ChunkSchema(faust.Schema):  # type: ignore[misc]
     """Hands the chunk on as it is: decoding is the leg's, so that one bad record never costs a chunk."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:  # noqa: ARG002 - Faust's signature
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
         return None
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
         return message.value
 
 

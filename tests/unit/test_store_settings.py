@@ -1,0 +1,20 @@
+"""The one rule for when a transaction starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.chunked.settings import StoreSettings
+
+
+@pytest.mark.parametrize(
+    ("commit_seconds", "interval"),
+    [(0.0, 0.05), (0.004, 0.05), (0.008, 0.08), (0.02, 0.2), (1.0, 0.2)],
+)
+def test_the_interval_follows_the_load_within_its_bounds(commit_seconds: float, interval: float) -> None:
+    assert StoreSettings(interval_idle=0.05, interval_busy=0.2).interval(commit_seconds) == pytest.approx(interval)
+
+
+def test_equal_bounds_fix_it() -> None:
+    fixed = StoreSettings(interval_idle=0.2, interval_busy=0.2)
+    assert [fixed.interval(seconds) for seconds in (0, 0.01, 5)] == [0.2, 0.2, 0.2]
