@@ -1,0 +1,67 @@
+"""The collector process: `python -m ingest.collector` takes touchpoints over HTTP and writes them to Kafka."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+import uvicorn
+import uvloop
+from pydantic import ValidationError
+
+from ingest.api import Api, application
+from ingest.budget import Budget
+from ingest.producer import Producer
+from ingest.settings import CollectorSettings
+from runtime.logging import configure
+from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
+
+log = structlog.get_logger()
+
+
+async def collect(settings: CollectorSettings) -> None:
+    """Serve until SIGINT or SIGTERM; what was taken in by then is answered and written."""
+    budget = Budget(settings.max_waiting_bytes)
+    producer = Producer(
+        settings,
+        (TOUCHPOINTS.name, DEAD_LETTERS.name),
+        budget,
+        linger=settings.linger,
+        ack_timeout=settings.ack_timeout,
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(Api(settings, producer, budget), settings),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            backlog=2048,
+            timeout_graceful_shutdown=int(settings.ack_timeout) + 5,
+        )
+    )
+    await producer.start()
+    log.info("collector_starts", host=settings.host, port=settings.port, kafka=settings.bootstrap)
+    try:
+        await server.serve()
+    finally:
+        await producer.stop()
+    log.info("collector_stopped")
+
+
+def main() -> None:
+    try:
+        settings = CollectorSettings()
+    except ValidationError as error:
+        sys.exit("\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()))
+    configure("collector", settings.log_level)
+    uvloop.run(collect(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""The answer to what cannot be accepted, as a value."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from schemas.dead_letter import Reason
+
+
+class Rejected(NamedTuple):
+    """Why something is not accepted: `path` names the place in it, `message` says how to fix it."""
+
+    reason: Reason | Literal["no_consent"]
+    path: str
+    message: str
+
+    @property
+    def kept(self) -> bool:
+        """Does it go to the dead letters? Not what a customer did not agree to."""
+        return self.reason != "no_consent"
