@@ -48,9 +48,10 @@ class Partition(Protocol):
         """About four times a second while the partition is open.
 
         `now` is the wall clock in ms. `read_to[topic]`: this partition has taken every record of that source that was
-        appended up to this time (ms). That is the time at which the end of the log was last asked for, if everything
-        up to the answer has been taken, otherwise the append time of the last record taken; 0 before the first. It
-        never goes back while the partition is open. It compares the broker's clock with ours: keep both on NTP.
+        appended up to this time (ms). If everything up to the end of the log has been taken, that is the time at which
+        this end was asked for, less half a second, for a record gets its append time before anybody can see it.
+        Otherwise it is the append time of the last record taken; 0 before the first. It never goes back while the
+        partition is open. It compares the broker's clock with ours: keep both on NTP.
         """
 
     def pending(self) -> bool:

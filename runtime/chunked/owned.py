@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 CONNECT_SECONDS = 30.0
+# A record gets its append time before anybody can see it: the broker still has to write and replicate it.
+APPEND_MARGIN_MS = 500
 
 log = structlog.get_logger()
 
@@ -146,7 +148,7 @@ class OwnedPartition:
             # Transaction markers lie between what was taken and the end: no record between start and position.
             at_end = reading.start <= position and reading.position >= reading.end
             if at_end:
-                self._read_to[topic] = max(self._read_to[topic], reading.asked)
+                self._read_to[topic] = max(self._read_to[topic], reading.asked - APPEND_MARGIN_MS)
             lag = 0 if at_end else max(0, reading.end - position)
             metrics.LEG_LAG.labels(self._leg, topic, self.number).set(lag)
         self._state.tick(now, self._read_to)

@@ -258,7 +258,9 @@ class Chaos:
         if kind == "kill":
             await asyncio.sleep(self._random.uniform(3, 8))
         if kind in ("kill", "quick", "term", "join"):
-            self._workers.join()
+            number = self._workers.join()
+            if kind == "join":
+                await self._workers.busy(number)  # until then nothing has happened
         elif kind == "pause":
             pid = self._workers.pid(victim)
             try:
