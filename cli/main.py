@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
+from cli.addresses import use_running_stack
+from cli.doctor import doctor
 from cli.down import down
 from cli.logs import logs
 from cli.status import status
+from cli.topics import app as topics_app
 from cli.up import up
+from cli.worker import worker
 
 app = typer.Typer(
     name="desireline",
@@ -17,11 +23,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.callback()(use_running_stack)
 app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command()(logs)
+app.command()(doctor)
+app.command()(worker)
+app.add_typer(topics_app, name="topics")
 
 
 def main() -> None:
+    logging.getLogger().addHandler(logging.NullHandler())  # commands say what matters; client libraries do not
     app()

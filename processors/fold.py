@@ -15,36 +15,32 @@ from processors.packing import COMPLETED, NO_JOURNEY
 from schemas.definition import GOAL, STAGE, STARTS, Definition
 from schemas.journey import MAX_PATH, Journey, Status, journey_id
 
-
-class Head(NamedTuple):
-    """The open journey of one definition: number of its first record, flags, stage last entered."""
-
-    start: int = NO_JOURNEY
-    flags: int = 0
-    stage: int = 0
+# The open journey of one definition: number of its first record, flags, stage last entered. A plain tuple, for speed.
+Head = tuple[int, int, int]
+NO_HEAD: Head = (NO_JOURNEY, 0, 0)
 
 
 def step(head: Head, number: int, index: int, silent: int, definition: Definition) -> Head:
     """Take the touchpoint `index`, which means `number` to this definition and came after `silent` ms of silence.
 
-    It joins the open journey, or starts one (the result has another `start`), or belongs to none.
+    It joins the open journey, or starts one (the result has another start), or belongs to none.
     """
     start, flags, stage = head
     rank = number & STAGE
     if start != NO_JOURNEY and silent <= definition.ends_after:
-        again = number & GOAL or 0 < rank < definition.goal_rank
-        if not (flags & COMPLETED and again and number & STARTS):
-            return Head(start, flags | (COMPLETED if number & GOAL else 0), rank or stage)
+        if not (flags & COMPLETED and number & STARTS and (number & GOAL or 0 < rank < definition.goal_rank)):
+            return start, (flags | COMPLETED if number & GOAL else flags), rank or stage
     elif not number & STARTS:
-        return Head()
-    return Head(index, COMPLETED if number & GOAL else 0, rank)
+        return NO_HEAD
+    return index, (COMPLETED if number & GOAL else 0), rank
 
 
 def due_at(head: Head, last_at: int, definition: Definition) -> int:
     """When silence after `last_at` becomes a drop-off; 0: it cannot."""
-    if head.start == NO_JOURNEY or head.flags & COMPLETED:
+    start, flags, stage = head
+    if start == NO_JOURNEY or flags & COMPLETED:
         return 0
-    return last_at + (definition.patience[head.stage] or definition.ends_after)
+    return last_at + (definition.patience[stage] or definition.ends_after)
 
 
 def spans(
@@ -52,16 +48,16 @@ def spans(
 ) -> tuple[list[tuple[int, int]], Head]:
     """First record and end of every journey among records in order, from record `first` on; and the head after all."""
     found: list[tuple[int, int]] = []
-    head = Head()
+    head = NO_HEAD
     for index in range(first, len(at)):
         before, head = (
             head,
             step(head, numbers[index], index, at[index] - at[index - 1] if index > first else 0, definition),
         )
-        if before.start not in (NO_JOURNEY, head.start):
-            found.append((before.start, index))
-    if head.start != NO_JOURNEY:
-        found.append((head.start, len(at)))
+        if before[0] not in (NO_JOURNEY, head[0]):
+            found.append((before[0], index))
+    if head[0] != NO_JOURNEY:
+        found.append((head[0], len(at)))
     return found, head
 
 
@@ -94,54 +90,32 @@ def journey(
 
     `place` is the definition's place among the definitions.
     """
-    c = packing.columns(records)
-    numbers = [texts.rules[code][place] for code in c.rules]
+    at, channel, name, rules, feedback, money = packing.columns(records)
+    numbers = [texts.rules[code][place] for code in rules]
     path_stage = [number & STAGE for number in numbers]
     ident, started_at = identify(person, definition, records)
+    patience, ends_after = definition.patience, definition.ends_after
     completed_at, due, stage, entered = 0, 0, 0, 0
-    drop_at: list[int] = []
-    drop_stage: list[int] = []
-    drop_step: list[int] = []
-    back_at: list[int] = []
-    for index, (at, rank) in enumerate(zip(c.at, path_stage, strict=True)):
-        if due and at > due:
-            drop_at.append(due)
-            drop_stage.append(stage)
-            drop_step.append(index - 1)
-            back_at.append(at)
+    silences: list[tuple[int, int, int, int]] = []  # deadline, stage, step, back at
+    for index, now in enumerate(at):
+        if due and now > due:
+            silences.append((due, stage, index - 1, now))
+        rank = path_stage[index]
         if rank:
             stage = rank
             entered |= 1 << rank
-        if numbers[index] & GOAL and not completed_at:
-            completed_at = at
-        due = 0 if completed_at else at + (definition.patience[stage] or definition.ends_after)
-    status: Status = "completed" if completed_at else "recovered" if drop_at else "open"
+        if completed_at or numbers[index] & GOAL:
+            completed_at = completed_at or now
+            due = 0
+        else:
+            due = now + (patience[stage] or ends_after)
+    status: Status = "completed" if completed_at else "recovered" if silences else "open"
     if due and as_of > due:
         status = "dropped_off"
-        drop_at.append(due)
-        drop_stage.append(stage)
-        drop_step.append(len(c.at) - 1)
-        back_at.append(0)
-    value: dict[str, int] = {}
-    if any(c.money):
-        for money in c.money:
-            if money:
-                currency = texts.currencies[money & 0xFF]
-                value[currency] = value.get(currency, 0) + (money >> 8)
-    kinds: list[str] = []
-    scores: list[int] = []
-    steps: list[int] = []
-    felt: list[float] = []
-    if any(c.feedback):
-        for index, packed in enumerate(c.feedback):
-            if packed:
-                kind, score, sentiment = packing.unpack_feedback(packed)
-                kinds.append(kind)
-                scores.append(score)
-                steps.append(index)
-                felt_now = intensity(kind, score, sentiment)
-                if felt_now is not None:
-                    felt.append(felt_now)
+        silences.append((due, stage, len(at) - 1, 0))
+    drop_at, drop_stage, drop_step, back_at = map(list, zip(*silences, strict=True)) if silences else ([], [], [], [])
+    value = _amounts(money, texts.currencies) if any(money) else {}
+    felt = _feelings(feedback) if any(feedback) else _NOTHING_FELT
     channels, names = texts.channels, texts.names
     return Journey(
         journey_id=ident.hex(),
@@ -149,31 +123,63 @@ def journey(
         definition=definition.name,
         definition_version=definition.version,
         started_at=started_at,
-        last_at=c.at[-1],
+        last_at=at[-1],
         status=status,
         stage=stage,
         furthest_stage=entered.bit_length() - 1 if entered else 0,
         stages=entered,
         completed_at=completed_at,
         due_at=due,
-        touchpoints=len(c.at),
-        entry_channel=channels[c.channel[0]],
+        touchpoints=len(at),
+        entry_channel=channels[channel[0]],
         value=value,
-        peak_end=peak_end(felt),
+        peak_end=felt.peak_end,
         drop_off_at=drop_at,
         drop_off_stage=drop_stage,
         drop_off_step=drop_step,
         recovered_at=back_at,
-        feedback_kind=kinds,
-        feedback_score=scores,
-        feedback_step=steps,
-        path_time=list(c.at[:MAX_PATH]),
-        path_channel=[channels[code] for code in c.channel[:MAX_PATH]],
-        path_touchpoint=[names[code] for code in c.name[:MAX_PATH]],
+        feedback_kind=felt.kinds,
+        feedback_score=felt.scores,
+        feedback_step=felt.steps,
+        path_time=list(at[:MAX_PATH]),
+        path_channel=[channels[code] for code in channel[:MAX_PATH]],
+        path_touchpoint=[names[code] for code in name[:MAX_PATH]],
         path_stage=path_stage[:MAX_PATH],
         arrived_at=arrived_at,
         version=version,
     )
+
+
+class _Felt(NamedTuple):
+    kinds: list[str]
+    scores: list[int]
+    steps: list[int]
+    peak_end: float | None
+
+
+_NOTHING_FELT = _Felt([], [], [], None)
+
+
+def _feelings(feedback: Sequence[int]) -> _Felt:
+    """The feedback of a journey, with the steps it was given at."""
+    given = [(step, *packing.unpack_feedback(packed)) for step, packed in enumerate(feedback) if packed]
+    felt = [intensity(kind, score, sentiment) for _, kind, score, sentiment in given]
+    return _Felt(
+        [kind for _, kind, _, _ in given],
+        [score for _, _, score, _ in given],
+        [step for step, _, _, _ in given],
+        peak_end([one for one in felt if one is not None]),
+    )
+
+
+def _amounts(money: Sequence[int], currencies: Sequence[str]) -> dict[str, int]:
+    """Minor units per currency."""
+    value: dict[str, int] = {}
+    for packed in money:
+        if packed:
+            currency = currencies[packed & 0xFF]
+            value[currency] = value.get(currency, 0) + (packed >> 8)
+    return value
 
 
 def tombstone(

@@ -20,13 +20,13 @@ import msgspec
 
 from processors.dead_letters import DeadLetters, decode_each
 from runtime.chunked.leg import Chunk, Output
-from runtime.chunked.slices import Gathered, slices
+from runtime.chunked.slices import SLICE, Gathered, slices
 from runtime.kafka import partition_of
 from schemas.codec import encode
 from schemas.definition import Definition, Rules
 from schemas.identity import DEFAULT_KINDS, Kinds, home, person_id
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
-from schemas.touchpoint import MAX_MINOR_UNITS
+from schemas.touchpoint import MAX_MINOR_UNITS, MAX_SEQUENCE
 
 FORMAT = b"\x01"
 READ_TO_EVERY = 250  # ms
@@ -36,7 +36,7 @@ _RECORD = _EVENT_BYTES + _CONTENT_BYTES
 _REVISED = Struct(">I8s16s?")  # revision, content, owner, given (or retracted)
 
 
-Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 2)]
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class _Money(msgspec.Struct, gc=False):
@@ -63,7 +63,7 @@ class Seen(msgspec.Struct, gc=False):
     name: str
     occurred_at: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     content: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
-    sequence: Whole | None = None
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)] | None = None
     revision: Whole = 0
     retracted: bool = False
     value: _Money | None = None
@@ -256,7 +256,11 @@ class IdentityPartition:
     def collect(self, now: int) -> tuple[Mapping[bytes, bytes | None], Sequence[Output]]:
         state: dict[bytes, bytes | None] = {}
         for key, changed_from in self._changed.items():
-            state |= slices(key, self._state[key], changed_from)
+            value = self._state[key]
+            if len(value) <= SLICE:
+                state[key] = value
+            else:
+                state |= slices(key, value, changed_from)
         self._changed = {}
         out, self._out = self._out, []
         return state, out

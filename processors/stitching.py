@@ -19,7 +19,7 @@ from processors import fold, packing
 from processors.dead_letters import DeadLetters, decode_each
 from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, OWED, RECORD, SIZE, TOO_MANY, Vocabulary
 from runtime.chunked.leg import Chunk, Output
-from runtime.chunked.slices import Gathered, slices
+from runtime.chunked.slices import SLICE, Gathered, slices
 from schemas.codec import encode
 from schemas.definition import Definition
 from schemas.person import Assigned, FoldRecord, PersonMessage, ReadTo
@@ -67,7 +67,7 @@ class StitchPartition:
         self._base = generation << 48
         self._meta = Meta(definitions=fingerprint(definitions))
         self._head = Struct(">" + "IBB" * len(definitions) + "QB")
-        self._nobody = FORMAT + self._head.pack(*fold.Head() * len(definitions), 0, 0)
+        self._nobody = FORMAT + self._head.pack(*fold.NO_HEAD * len(definitions), 0, 0)
         self._gathered: Gathered | None = Gathered()
         self._people: dict[bytes, bytes] = {}
         self._channels = Vocabulary(b"c", MAX_NAMES)
@@ -186,12 +186,12 @@ class StitchPartition:
         now: list[int] = []
         due, urgent = 0, False
         for place, definition in enumerate(self._definitions):
-            before = fold.Head(*heads[3 * place : 3 * place + 3])
+            before = heads[3 * place : 3 * place + 3]
             after = fold.step(before, record.rules[place], index, silent, definition)
             if after != before:
                 urgent = True
-                if before.start not in (NO_JOURNEY, after.start):
-                    self._emit(person, place, value[1 + before.start * SIZE : end], arrived)
+                if before[0] not in (NO_JOURNEY, after[0]):
+                    self._emit(person, place, value[1 + before[0] * SIZE : end], arrived)
             mine = fold.due_at(after, record.at, definition)
             due = min(due or mine, mine or due)
             now += after
@@ -261,7 +261,7 @@ class StitchPartition:
         due = 0
         too_many = len(records) - first > self._max
         for place, definition in enumerate(self._definitions):
-            head = fold.Head()
+            head = fold.NO_HEAD
             if first < len(records) and not too_many:
                 head = fold.spans(at, [n[place] for n in numbers], first, definition)[1]
                 mine = fold.due_at(head, at[-1], definition)
@@ -294,7 +294,11 @@ class StitchPartition:
         self._urgent = {}
         state: dict[bytes, bytes | None] = {}
         for person, changed_from in self._changed.items():
-            state |= slices(b"p" + person, people[person], changed_from)
+            value = people[person]
+            if len(value) <= SLICE:
+                state[b"p" + person] = value
+            else:
+                state |= slices(b"p" + person, value, changed_from)
         self._changed = {}
         for vocabulary in (self._channels, self._names, self._rules, self._currencies):
             for code in vocabulary.fresh:

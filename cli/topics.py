@@ -1,0 +1,37 @@
+"""`desireline topics`: create the topics, list what they are for."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from runtime.kafka import TopicSpec, create_topics
+from runtime.settings import KafkaSettings
+from schemas.topics import DEFAULT_PARTITIONS, TOPICS
+
+app = typer.Typer(help="Create, list and resize the Kafka topics.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    partitions: int = typer.Option(
+        DEFAULT_PARTITIONS, min=1, max=1024, help="Of every topic; changed by `topics resize` only."
+    ),
+) -> None:
+    """Create the topics that do not exist yet. Safe to run again."""
+    created = create_topics(KafkaSettings(), [TopicSpec(topic.name, partitions, topic.config) for topic in TOPICS])
+    for name in created:
+        typer.echo(f"created {name} with {partitions} partitions")
+    if not created:
+        typer.echo("all topics exist")
+
+
+@app.command(name="list")
+def list_topics() -> None:
+    """What each topic holds, its key and its retention."""
+    table = Table("topic", "key", "written by", "holds", "kept")
+    for topic in TOPICS:
+        days = int(topic.config.get("retention.ms", 0)) // 86_400_000
+        table.add_row(topic.name, topic.key, topic.writer, topic.holds, f"{days} days" if days else "latest per key")
+    Console().print(table)
