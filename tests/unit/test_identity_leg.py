@@ -1,0 +1,164 @@
+"""The identity leg: whose is it, duplicates, conflicts, revisions, how far it has read."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.dead_letters import DeadLetters
+from processors.identity import IdentityPartition
+from runtime.chunked.leg import Chunk, Output
+from schemas.codec import encode
+from schemas.definition import load_definitions
+from schemas.identity import person_id
+from schemas.person import Assigned, PersonMessage, ReadTo
+
+T0 = 1_700_000_000_000
+SECRET = b"test"
+
+
+def leg(partitions: int = 4) -> IdentityPartition:
+    return IdentityPartition(
+        1,
+        load_definitions(),
+        secret=SECRET,
+        partitions=partitions,
+        touchpoints="touchpoints",
+        people="people",
+        identities="identities",
+        dead_letters=DeadLetters("dead_letters", partitions, "identity"),
+    )
+
+
+def stored(event: int, *, content: int = 0, revision: int = 0, **more: Any) -> bytes:
+    given = {
+        "event_id": str(UUID(int=event + 1)),
+        "source": "web",
+        "address": "a",
+        "identifiers": {"anonymous_id": "a1", "email": "ada@example.com"},
+        "channel": "web",
+        "name": "cart",
+        "occurred_at": T0,
+        "received_at": T0,
+        "content": f"{content:x}".ljust(32, "0"),
+        "revision": revision,
+    }
+    return encode(given | more)
+
+
+def feed(partition: IdentityPartition, values: list[bytes], at: int = T0) -> list[Output]:
+    n = len(values)
+    partition.take(Chunk("touchpoints", 1, list(range(n)), [at] * n, [None] * n, list(values)))
+    return list(partition.collect(at)[1])
+
+
+def said(out: list[Output]) -> list[Assigned]:
+    messages = [msgspec.json.decode(o.value or b"", type=PersonMessage) for o in out if o.topic == "people"]
+    return [m for m in messages if isinstance(m, Assigned)]
+
+
+def letters(out: list[Output]) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(o.value or b"") for o in out if o.topic == "dead_letters"]
+
+
+def test_the_first_strong_identifier_names_the_person_else_the_first_weak_one() -> None:
+    p = leg()
+    out = feed(
+        p,
+        [
+            stored(1),
+            stored(2, identifiers={"anonymous_id": "a1"}),
+            stored(3, identifiers={"email": "e", "customer_id": "7"}),
+        ],
+    )
+    names = ["email:ada@example.com", "anonymous_id:a1", "customer_id:7"]
+    assert [m.person_id for m in said(out)] == [person_id(name, SECRET).hex for name in names]
+    assert said(out)[0].record is not None
+    assert said(out)[0].record.rules == [4 | 0b0100_0000]  # type: ignore[union-attr]
+
+
+def test_a_duplicate_says_nothing_and_other_content_is_a_conflict_that_does_not_stand() -> None:
+    p = leg()
+    assert len(said(feed(p, [stored(1), stored(1), stored(2)]))) == 2
+    out = feed(p, [stored(1, content=9)])
+    assert not said(out)
+    assert [(letter["reason"], letter["path"], letter["address"]) for letter in letters(out)] == [
+        ("conflicting", "event_id", "touchpoints/1/0")
+    ]
+
+
+def test_a_higher_revision_replaces_and_moves_to_its_new_person() -> None:
+    p = leg()
+    first = said(feed(p, [stored(1, revision=1)]))
+    second = said(feed(p, [stored(1, revision=3, content=1, identifiers={"customer_id": "7"})]))
+    assert [(m.revision, m.move, m.record is None) for m in first + second] == [
+        (1, 1, False),
+        (3, 0, True),
+        (3, 1, False),
+    ]
+    assert first[0].person_id == second[0].person_id != second[1].person_id
+    assert not said(feed(p, [stored(1, revision=2, content=2)])), "a lower revision that comes late changes nothing"
+    gone = said(feed(p, [stored(1, revision=4, content=3, retracted=True, identifiers={"customer_id": "7"})]))
+    assert [(m.revision, m.move, m.record) for m in gone] == [(4, 0, None)]
+    assert letters(feed(p, [stored(1, revision=4, content=5)]))[0]["reason"] == "conflicting"
+
+
+def test_bad_records_become_dead_letters_and_cost_no_neighbour() -> None:
+    bad = [
+        b"{",
+        b"",
+        b"null",
+        b"[]",
+        b"\xff",
+        stored(5, content=3)[:-1],
+        stored(6, occurred_at=0),
+        stored(7, occurred_at=2**60),
+        stored(8, revision=-1),
+        stored(9) + b"\n" + stored(10),
+        encode({**msgspec.json.decode(stored(11)), "content": "zz"}),
+        stored(12, value={"amount": 10**16, "currency": "EUR"}),
+        stored(13, feedback={"kind": "nps", "score": 99}),
+        stored(14, identifiers={"shoe_size": "43"}),
+        b"[" * 100_000,
+    ]
+    out = feed(leg(), [stored(1), *bad, stored(2)])
+    assert [m.event_id for m in said(out)] == [UUID(int=2).hex, UUID(int=3).hex]
+    assert {letter["address"] for letter in letters(out)} == {f"touchpoints/1/{n}" for n in range(1, len(bad) + 1)}
+
+
+def test_it_says_how_far_it_has_read_to_every_partition_and_not_too_often() -> None:
+    p = leg()
+    p.tick(T0, {"touchpoints": T0 - 5})
+    p.tick(T0 + 100, {"touchpoints": T0 + 90})
+    p.tick(T0 + 300, {"touchpoints": T0 + 290})
+    out = list(p.collect(T0)[1])
+    messages = [msgspec.json.decode(o.value or b"", type=PersonMessage) for o in out]
+    assert [o.partition for o in out] == [0, 1, 2, 3] * 2
+    assert {m for m in messages if isinstance(m, ReadTo)} == {ReadTo(1, T0 - 5), ReadTo(1, T0 + 290)}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(0, 3)), max_size=30), st.integers(0, 2**32))
+def test_restarts_anywhere_change_nothing(events: list[tuple[int, int, int]], seed: int) -> None:
+    """What is told to people is the same with and without restarts between transactions."""
+    values = [
+        stored(e, revision=r, content=e * 10 + r, identifiers={"customer_id": str(c if r else e)}) for e, r, c in events
+    ]
+    plain = feed(leg(), values)
+    chance = random.Random(seed)
+    log: dict[bytes, bytes | None] = {}
+    p, out = leg(), []
+    for value in values:
+        p.take(Chunk("touchpoints", 1, [0], [T0], [None], [value]))
+        state, records = p.collect(T0)
+        log.update(state)
+        out += records
+        if chance.random() < 0.3:
+            p = leg()
+            p.restore(list(log.items()))
+    assert said(out) == said(plain)
