@@ -43,8 +43,8 @@ def up(
     with local_stack():
         from deploy.local import launch
         from deploy.local.plan import Wishes
+        from deploy.local.settings import StackSettings
         from deploy.local.supervisor import Supervisor
-        from runtime.settings import ClickHouseSettings, KafkaSettings
 
         given = {
             "collector": collector_port,
@@ -56,8 +56,7 @@ def up(
         with out.status("looking around …") as spinner:
             plan, lock = launch.prepare(
                 wishes,
-                KafkaSettings(),
-                ClickHouseSettings(),
+                StackSettings(),
                 on_download=lambda done, of: spinner.update(f"Kafka: {done} of {of} jars"),
             )
         progress = Progress()
@@ -96,18 +95,21 @@ class Progress:
 
 
 def _next_steps(state: StackState) -> None:
+    steps = {
+        "Kafka": state.environment["KAFKA_BOOTSTRAP"],
+        "ClickHouse": _without_password(state.environment["CLICKHOUSE_URL"]),
+        "desireline status": "what runs",
+        "desireline logs -f": "what it says",
+        "desireline down": "stop it; the data stays",
+    }
     if "collector" in state.ports:
-        out.print(f"\nSend touchpoints to   http://127.0.0.1:{state.ports['collector']}")
-    else:
-        out.print()
-    out.print(
-        f"Kafka                 {state.environment['KAFKA_BOOTSTRAP']}\n"
-        f"ClickHouse            {_without_password(state.environment['CLICKHOUSE_URL'])}\n\n"
-        "desireline status     what runs\n"
-        "desireline logs -f    what it says\n"
-        "desireline down       stop it; the data stays",
-        markup=False,
-    )
+        steps = {
+            "Send touchpoints to": f"http://127.0.0.1:{state.ports['collector']}/v1/touchpoints",
+            "with a write key of": f"{state.environment['DESIRELINE_HOME']}/write_keys",
+        } | steps
+    out.print()
+    for name, value in steps.items():
+        out.print(f"{name:<21} {value}", markup=False)
 
 
 def _without_password(url: str) -> str:

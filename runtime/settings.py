@@ -17,7 +17,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ProcessSettings(BaseSettings):
     """Base of every process's settings: frozen, environment only, unknown names ignored."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # With populate_by_name the environment is also asked for a field's own name; the prefix keeps `home`, `port` or `url`
+    # from being read from HOME, PORT or URL.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_prefix="DESIRELINE_")
 
     home: Path = Field(
         Path(".desireline"),

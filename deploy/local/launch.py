@@ -15,6 +15,7 @@ from typing import IO
 from deploy.local import instance, jars, java, logs, plan, state
 from deploy.local.errors import StackError
 from deploy.local.plan import Plan, Wishes
+from deploy.local.settings import StackSettings
 from deploy.local.state import StackState
 from runtime.kafka import wait_for_broker
 from runtime.settings import ClickHouseSettings, KafkaSettings
@@ -22,23 +23,20 @@ from runtime.settings import ClickHouseSettings, KafkaSettings
 START_SECONDS = 300  # until every process must have settled; each has its own, shorter, time
 
 
-def prepare(
-    wishes: Wishes, kafka: KafkaSettings, clickhouse: ClickHouseSettings, on_download: Callable[[int, int], None]
-) -> tuple[Plan, IO[str]]:
+def prepare(wishes: Wishes, settings: StackSettings, on_download: Callable[[int, int], None]) -> tuple[Plan, IO[str]]:
     """The plan, and the lock of its home. Raises `StackError` with what to do about it: a stack runs there already, a
     port is taken, the disk is full, no wheel for this platform, no jars, the user's own Kafka does not answer."""
-    home = kafka.home.resolve()
+    home = settings.home.resolve()
     held = instance.lock(home)
     instance.end_leftovers(home)
-    own_kafka, own_clickhouse = plan.own_servers(kafka, clickhouse)
-    made = plan.make(home, wishes, own_kafka, own_clickhouse, state.load(home).ports)
+    made = plan.make(wishes, settings, state.load(home).ports)
     if made.kafka:
         java.executable()
         jars.classpath(on_download)
     else:
-        _require_kafka(kafka)
+        _require_kafka(KafkaSettings())
     if not made.clickhouse:
-        _require_clickhouse(clickhouse)
+        _require_clickhouse(ClickHouseSettings())
     elif find_spec("chdb") is None:
         raise StackError(
             "no ClickHouse for this platform (chdb-core is not installed): use `docker compose -f deploy/compose.yaml "

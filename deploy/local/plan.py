@@ -8,19 +8,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from deploy.local import ports
+from deploy.local import ports, write_keys
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.errors import StackError
 from deploy.local.kafka import KafkaServer
-from runtime.settings import ClickHouseSettings, KafkaSettings
+from deploy.local.settings import StackSettings
 
 COLLECTOR_PORT = 8080
 PARTITIONS = 4  # of each topic; more would cost memory and buy nothing on one machine
 NEEDED_BYTES = 1 << 30
 
 # Ports by what listens on them. The internal ones are random, but a home keeps its own from one start to the next.
-SERVER_PORTS = ("kafka", "kafka_controller", "clickhouse_http", "clickhouse_native")
-PROCESS_PORTS = ("collector", "collector_metrics", "worker_metrics", "sink_metrics")
+KAFKA_PORTS = ("kafka", "kafka_controller")
+CLICKHOUSE_PORTS = ("clickhouse_http", "clickhouse_native")
+PROCESS_PORTS = ("collector", "worker_metrics", "sink_metrics")
 
 
 class Wishes(BaseModel):
@@ -42,28 +43,31 @@ class Plan(BaseModel):
     clickhouse: ClickHouseServer | None
     environment: dict[str, str]
 
-    @property
-    def collector_url(self) -> str:
-        return f"http://{ports.LOOPBACK}:{self.ports['collector']}"
 
-
-def make(home: Path, wishes: Wishes, own_kafka: str | None, own_clickhouse: str | None, before: dict[str, int]) -> Plan:
-    """Decide what to start in `home`. `own_kafka` and `own_clickhouse` are the addresses of servers that the user has,
-    `before` the ports of this home's last start. Raises `StackError` when a port is taken or the disk is full."""
+def make(wishes: Wishes, settings: StackSettings, before: dict[str, int]) -> Plan:
+    """Decide what to start in the home of the settings; `before` are the ports of its last start. Raises `StackError`
+    when a port is taken or the disk is full."""
+    home = settings.home.resolve()
     _require_space(home)
-    names = [name for name in SERVER_PORTS if not (own_kafka if name.startswith("kafka") else own_clickhouse)]
+    environment = {"DESIRELINE_HOME": str(home)}
+    names: list[str] = []
+    if not settings.kafka_bootstrap:
+        names += KAFKA_PORTS
+    if not settings.clickhouse_url:
+        names += CLICKHOUSE_PORTS
     if wishes.only == "everything":
         names += PROCESS_PORTS
+        keys = settings.write_keys
+        environment["DESIRELINE_WRITE_KEYS"] = keys.get_secret_value() if keys else write_keys.of_home(home)
     chosen = choose_ports(names, wishes.ports, before)
     kafka = clickhouse = None
-    environment = {"DESIRELINE_HOME": str(home)}
-    if own_kafka:
-        environment["KAFKA_BOOTSTRAP"] = own_kafka
+    if settings.kafka_bootstrap:
+        environment["KAFKA_BOOTSTRAP"] = settings.kafka_bootstrap
     else:
         kafka = KafkaServer(home / "kafka", chosen["kafka"], chosen["kafka_controller"])
         environment["KAFKA_BOOTSTRAP"] = kafka.bootstrap
-    if own_clickhouse:
-        environment["CLICKHOUSE_URL"] = own_clickhouse
+    if settings.clickhouse_url:
+        environment["CLICKHOUSE_URL"] = settings.clickhouse_url
     else:
         clickhouse = ClickHouseServer(home / "clickhouse", chosen["clickhouse_http"], chosen["clickhouse_native"])
         environment["CLICKHOUSE_URL"] = clickhouse.url
@@ -96,11 +100,3 @@ def _require_space(home: Path) -> None:
             f"{home} has {free / (1 << 20):.0f} MB left, and the stack needs {NEEDED_BYTES >> 20} MB to start: "
             "make room, or give another DESIRELINE_HOME"
         )
-
-
-def own_servers(kafka: KafkaSettings, clickhouse: ClickHouseSettings) -> tuple[str | None, str | None]:
-    """The addresses of the user's own servers, where the environment names them."""
-    return (
-        kafka.bootstrap if "bootstrap" in kafka.model_fields_set else None,
-        clickhouse.url if "url" in clickhouse.model_fields_set else None,
-    )

@@ -5,6 +5,7 @@ Each program is a command. Its configuration comes by environment, like anywhere
 
 from __future__ import annotations
 
+import http.client
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from importlib.metadata import version
 
 from deploy.local import jars
 from deploy.local.plan import PARTITIONS, Plan
-from deploy.local.ports import LOOPBACK, is_free
+from deploy.local.ports import LOOPBACK
 
 
 def _at_once() -> bool:
@@ -77,37 +78,47 @@ def _servers(plan: Plan) -> list[Program]:
 
 
 def _tasks() -> list[Program]:
-    prepare = [sys.executable, "-m", "deploy.prepare"]
+    desireline = [sys.executable, "-m", "cli"]
     return [
-        Program("topics", [*prepare, "topics", "--partitions", str(PARTITIONS)], needs=("kafka",), task=True),
-        Program("migrations", [*prepare, "migrations"], needs=("clickhouse",), task=True),
+        Program("topics", [*desireline, "topics", "create", "--partitions", str(PARTITIONS)], ("kafka",), task=True),
+        Program("migrations", [*desireline, "migrate"], ("clickhouse",), task=True),
     ]
 
 
 def _processes(plan: Plan) -> list[Program]:
-    def process(name: str, module: str, needs: tuple[str, ...], port: int, **more: str) -> Program:
-        metrics = plan.ports[f"{name}_metrics"]
+    at = plan.ports
+    ours = version("desireline")
+
+    def behind_metrics(name: str, module: str, needs: tuple[str, ...]) -> Program:
+        port = at[f"{name}_metrics"]
         return Program(
             name,
             [sys.executable, "-m", module],
             needs=needs,
-            ready=lambda: _answers(f"http://{LOOPBACK}:{metrics}/metrics") and not is_free(port),
-            environment={"DESIRELINE_METRICS_PORT": str(metrics), **more},
+            ready=lambda: _answers(port, "/metrics"),
+            environment={"DESIRELINE_METRICS_PORT": str(port)},
             port=port,
-            version=version("desireline"),
+            version=ours,
         )
 
-    at = plan.ports
     return [
-        process("sink", "sinks.app", ("topics", "migrations"), at["sink_metrics"]),
-        process("worker", "processors.app", ("topics",), at["worker_metrics"]),
-        process("collector", "ingest.collector", ("topics",), at["collector"], COLLECTOR_PORT=str(at["collector"])),
+        behind_metrics("sink", "sinks.app", ("topics", "migrations")),
+        behind_metrics("worker", "processors.app", ("topics",)),
+        Program(
+            "collector",
+            [sys.executable, "-m", "ingest.collector"],
+            needs=("topics",),
+            ready=lambda: _answers(at["collector"], "/readyz"),
+            environment={"DESIRELINE_COLLECTOR_PORT": str(at["collector"])},
+            port=at["collector"],
+            version=ours,
+        ),
     ]
 
 
-def _answers(url: str) -> bool:
+def _answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=2) as answer:
             return bool(answer.status == 200)
-    except OSError:
+    except (OSError, http.client.HTTPException):  # refused, reset, 503, or not speaking HTTP yet
         return False

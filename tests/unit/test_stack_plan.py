@@ -15,13 +15,22 @@ from deploy.local import plan, ports
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.errors import StackError
 from deploy.local.kafka import KafkaServer
-from deploy.local.plan import PROCESS_PORTS, SERVER_PORTS, Wishes, choose_ports
+from deploy.local.plan import CLICKHOUSE_PORTS, KAFKA_PORTS, PROCESS_PORTS, Wishes, choose_ports
 from deploy.local.processes import Identity
 from deploy.local.programs import programs
+from deploy.local.settings import StackSettings
 from deploy.local.state import ProcessState, StackState, load
-from runtime.settings import ClickHouseSettings, KafkaSettings
+from ingest.source import WriteKeys
+from runtime.settings import ClickHouseSettings
 
-ALL_PORTS = [*SERVER_PORTS, *PROCESS_PORTS]
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "DESIRELINE_WRITE_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+ALL_PORTS = [*KAFKA_PORTS, *CLICKHOUSE_PORTS, *PROCESS_PORTS]
 port_numbers = st.integers(1, 65535)
 
 
@@ -69,35 +78,44 @@ def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path, monkeypat
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(1 << 40, 1 << 40, 300 << 20))
     with pytest.raises(StackError, match="300 MB left, and the stack needs 1024 MB"):
-        plan.make(tmp_path, Wishes(), None, None, {})
+        plan.make(Wishes(), StackSettings(home=tmp_path), {})
 
 
-def test_servers_that_the_user_has_are_not_started(tmp_path: Path) -> None:
-    made = plan.make(tmp_path, Wishes(), "broker:9092", "https://me:secret@warehouse:8443/desireline", {})
+def test_servers_that_the_user_has_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "broker:9092")
+    monkeypatch.setenv("CLICKHOUSE_URL", "https://me:secret@warehouse:8443/desireline")
+    made = plan.make(Wishes(), StackSettings(home=tmp_path), {})
     assert (made.kafka, made.clickhouse) == (None, None)
     assert made.environment["KAFKA_BOOTSTRAP"] == "broker:9092"
     assert made.environment["CLICKHOUSE_URL"] == "https://me:secret@warehouse:8443/desireline"
     assert {program.name for program in programs(made)} == {"topics", "migrations", "collector", "worker", "sink"}
 
 
-def test_only_addresses_from_the_environment_name_servers_that_the_user_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KAFKA_BOOTSTRAP", raising=False)
-    monkeypatch.delenv("CLICKHOUSE_URL", raising=False)
-    assert plan.own_servers(KafkaSettings(), ClickHouseSettings()) == (None, None)
-    monkeypatch.setenv("KAFKA_BOOTSTRAP", "broker:9092")
-    assert plan.own_servers(KafkaSettings(), ClickHouseSettings()) == ("broker:9092", None)
+def test_a_home_makes_up_write_keys_once_and_the_collector_can_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan.make(Wishes(), StackSettings(home=tmp_path), {})
+    keys = made.environment["DESIRELINE_WRITE_KEYS"]
+    assert plan.make(Wishes(), StackSettings(home=tmp_path), {}).environment["DESIRELINE_WRITE_KEYS"] == keys
+    assert stat.S_IMODE((tmp_path / "write_keys").stat().st_mode) == 0o600
+    source = WriteKeys.parse(keys).source(keys.split(",")[0].partition("=")[2])
+    assert source is not None
+    assert source.name == "web"
+    monkeypatch.setenv("DESIRELINE_WRITE_KEYS", "till=0f3c9a7e5d21")
+    given_keys = plan.make(Wishes(), StackSettings(home=tmp_path), {}).environment["DESIRELINE_WRITE_KEYS"]
+    assert given_keys == "till=0f3c9a7e5d21"
 
 
 def test_every_program_waits_only_for_programs_before_it(tmp_path: Path) -> None:
     before: set[str] = set()
-    for program in programs(plan.make(tmp_path, Wishes(), None, None, {})):
+    for program in programs(plan.make(Wishes(), StackSettings(home=tmp_path), {})):
         assert before.issuperset(program.needs)
         before.add(program.name)
     assert before == {"kafka", "clickhouse", "topics", "migrations", "collector", "worker", "sink"}
 
 
 def test_a_plan_survives_the_way_to_the_supervisor(tmp_path: Path) -> None:
-    made = plan.make(tmp_path, Wishes(only="servers"), None, None, {})
+    made = plan.make(Wishes(only="servers"), StackSettings(home=tmp_path), {})
     assert plan.Plan.model_validate_json(made.model_dump_json()) == made
     assert {program.name for program in programs(made)} == {"kafka", "clickhouse"}
 

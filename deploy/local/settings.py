@@ -1,0 +1,23 @@
+"""What the local stack reads from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from runtime.settings import ProcessSettings
+
+
+class StackSettings(ProcessSettings):
+    """Servers that are named here are used and not started; a write key that is given here is used and not made up."""
+
+    kafka_bootstrap: str | None = Field(
+        None, validation_alias="KAFKA_BOOTSTRAP", description="Your own Kafka; without it the stack starts one."
+    )
+    clickhouse_url: str | None = Field(
+        None, validation_alias="CLICKHOUSE_URL", description="Your own ClickHouse; without it the stack starts one."
+    )
+    write_keys: SecretStr | None = Field(
+        None,
+        validation_alias="DESIRELINE_WRITE_KEYS",
+        description="Who may send touchpoints: source=key, by comma; without it each home makes up its own.",
+    )
