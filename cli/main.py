@@ -10,6 +10,7 @@ from cli.addresses import use_running_stack
 from cli.doctor import doctor
 from cli.down import down
 from cli.logs import logs
+from cli.simulate import simulate
 from cli.status import status
 from cli.topics import app as topics_app
 from cli.up import up
@@ -30,6 +31,7 @@ app.command()(status)
 app.command()(logs)
 app.command()(doctor)
 app.command()(worker)
+app.command()(simulate)
 app.add_typer(topics_app, name="topics")
 
 

@@ -68,6 +68,10 @@ class Customer:
         self.member = self.named and chance.happens(0.7)
         self.linked: frozenset[str] = frozenset()
 
+    def best_known(self) -> Identifiers:
+        """The identifier by which the company would look this customer up."""
+        return {"customer_id": self.customer_id} if self.named else {"anonymous_id": self.anonymous_id}
+
     def on_the_web(self) -> Identifiers:
         """What the website's cookie says; with the name once the customer has signed in there."""
         if self.named:
@@ -120,8 +124,8 @@ class Customer:
 
     @property
     def phone(self) -> str:
-        # Areas that Mexico has not assigned; the run keeps different runs apart.
-        return f"+52{int(self.run, 16) % 1000:03d}{self.number:09d}"
+        """A number of Mexico City; unique within a run of 100 million customers."""
+        return f"+5255{(int(self.run, 16) + self.number) % 10**8:08d}"
 
     def _by(self, kind: str, value: str) -> Identifiers:
         """A system shows its own identifier alone once the company knows whose it is."""

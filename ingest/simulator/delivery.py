@@ -35,6 +35,7 @@ class Delivery:
         """A touchpoint that happened at `at` (ms); gives back what has arrived by then."""
         if self._tidy:
             self._counts["sent"] += 1
+            self._counts["deliveries"] += 1
             yield at, customer, encode(sent)
             return
         for occurred, version in self._versions(at, customer, sent):

@@ -25,9 +25,7 @@ Write = Callable[[bytes], object]
 class Journey:
     """What one customer did between setting out and setting out again."""
 
-    customer: str
-    number: int
-    persona: str
+    customer: Customer
     started_at: int
     stage: Stage
     place: str  # channel/name of the last touchpoint that has a stage
@@ -82,7 +80,7 @@ class Ledger:
                 self._outside += 1
                 self._under_way.pop(customer.number, None)
                 return
-            journey = Journey(customer.customer_id, customer.number, customer.persona.name, at, moment.stage, "")
+            journey = Journey(customer, at, moment.stage, "")
             self._under_way[customer.number] = journey
         elif not journey.bought_at and at > (due := self._deadline(journey)):
             journey.returns.append(
@@ -139,7 +137,7 @@ class Ledger:
         """Write what is left, and the summary as things stand at `as_of`, which is not before the last touchpoint."""
         as_of = max(as_of, self._last_at)
         rest = [*self._under_way.values(), *(journey for _, _, journey in self._silent)]
-        for journey in sorted(rest, key=lambda journey: journey.number):
+        for journey in sorted(rest, key=lambda journey: journey.customer.number):
             self._close(journey, as_of)
         self._under_way.clear()
         self._silent.clear()
@@ -174,11 +172,12 @@ class Ledger:
         for back in journey.returns:
             self._funnel["recovered"][Stage[back["stage"]]] += 1
         self._spent += journey.spent
+        customer = journey.customer
         line = {
             "record": "journey",
-            "customer_id": journey.customer,
-            "customer": journey.number,
-            "persona": journey.persona,
+            "customer": customer.number,
+            "identifier": customer.best_known(),
+            "persona": customer.persona.name,
             "status": status,
             "started_at": journey.started_at,
             "last_at": journey.last_at,

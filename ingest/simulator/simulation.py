@@ -35,7 +35,17 @@ class Simulation:
         self.scenario = scenario
         self.ledger = ledger or Ledger()
         self._company = VivanLosTacos(scenario, self.ledger)
+        self._reached = scenario.start
         self._stopping = False
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    @property
+    def reached(self) -> int:
+        """The written time (ms) up to which everything has happened."""
+        return self._reached
 
     def stop(self) -> None:
         """End early: what is under way is left, what was held back is still sent, and the ledger says so."""
@@ -44,11 +54,13 @@ class Simulation:
     def __iter__(self) -> Iterator[Sent]:
         delivery = Delivery(self.scenario, self.ledger)
         for customer, step in self._in_order_of_time():
-            at = self.scenario.written(step.at)
+            at = self._reached = self.scenario.written(step.at)
             self.ledger.happened(customer, at, step)
             sent = message(customer, step, at, self._company)
             for arrival in delivery.take(at, customer.number, sent):
                 yield Sent(*arrival)
+        if not self._stopping:
+            self._reached = max(self._reached, self.scenario.written(self.scenario.start + self.scenario.duration))
         for arrival in delivery.rest():
             yield Sent(*arrival)
 

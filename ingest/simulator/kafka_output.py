@@ -1,0 +1,49 @@
+"""Writes simulated touchpoints into Kafka without a collector, for benchmarks of what comes after it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ingest.accept import Accepted, accept_request
+from ingest.budget import Budget, Unavailable
+from ingest.producer import Producer
+from ingest.simulator.outputs import Batches
+from ingest.source import Source
+from runtime.settings import KafkaSettings
+from schemas.topics import TOUCHPOINTS
+
+MAX_WAITING_BYTES = 8 << 20
+
+
+class KafkaOutput(Batches):
+    """Straight into the `touchpoints` topic, by the same rules as the collector's. For benchmarks."""
+
+    def __init__(self, settings: KafkaSettings, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self._runner = asyncio.Runner()
+        budget = Budget(MAX_WAITING_BYTES)
+        self._producer = Producer(settings, (TOUCHPOINTS.name,), budget, linger=0.0, ack_timeout=30)
+        self._runner.run(self._producer.start())
+
+    def hand_over(self, batch: list[bytes]) -> float | None:
+        received_at = time.time_ns() // 1_000_000
+        results = accept_request(batch, self._source, received_at)
+        accepted = [(result.key, result.value) for result in results if isinstance(result, Accepted)]
+        try:
+            self._runner.run(self._acknowledged(received_at, accepted))
+        except Unavailable as error:
+            self.problem = str(error)
+            return 0.1
+        self.rejected += len(results) - len(accepted)
+        return None
+
+    async def _acknowledged(self, at: int, records: list[tuple[bytes, bytes]]) -> None:
+        await asyncio.sleep(0)  # lets the producer look around before the first try
+        await self._producer.put(at, {TOUCHPOINTS.name: records})
+
+    def close(self) -> None:
+        self.flush()
+        self._runner.run(self._producer.stop())
+        self._runner.close()
