@@ -78,10 +78,11 @@ def _servers(plan: Plan) -> list[Program]:
 
 
 def _tasks() -> list[Program]:
-    desireline = [sys.executable, "-m", "cli"]
+    python = sys.executable
+    topics = [python, "-m", "cli", "topics", "create", "--partitions", str(PARTITIONS)]
     return [
-        Program("topics", [*desireline, "topics", "create", "--partitions", str(PARTITIONS)], ("kafka",), task=True),
-        Program("migrations", [*desireline, "migrate"], ("clickhouse",), task=True),
+        Program("topics", topics, needs=("kafka",), task=True),
+        Program("migrations", [python, "-m", "sinks.migrate"], needs=("clickhouse",), task=True),
     ]
 
 
