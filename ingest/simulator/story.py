@@ -71,8 +71,7 @@ class Story(Walk):
                     if self.leaves(moment):
                         return False
         if chance.happens(0.15):
-            yield self.step(m.INFO_CALL, THINKING, me.to_the_agent(), context=self._agent("information"))
-            yield self.step(m.EMAIL_LINK_OPENED, (MINUTE, HOUR), me.opening_email(), must=True)
+            yield from self._calls(m.INFO_CALL, m.EMAIL_LINK_OPENED, "information")
             if self.leaves(m.INFO_CALL):
                 return False
         return True
@@ -111,19 +110,30 @@ class Story(Walk):
         by_phone, walks_in = chance.happens(me.persona.calls), chance.happens(0.25)
         if walks_in and me.named:
             return True
-        party = {"people": self._people()}
+        party: dict[str, object] = {"people": self._people()}
         if by_phone:
+            emailed = not me.named
             reservation = m.RESERVATION_CALL
-            yield self.step(
-                reservation, THINKING, me.to_the_agent(), context=self._agent("reservations"), properties=party
-            )
-            yield self.step(m.RESERVATION_CONFIRMED, (MINUTE, HOUR), me.opening_email(), must=True)
+            yield from self._calls(reservation, m.RESERVATION_CONFIRMED, "reservations", party)
         else:
-            reservation = m.RESERVATION_STARTED
-            context = self._page("reservation")
+            emailed = False
+            reservation, context = m.RESERVATION_STARTED, self._page("reservation")
             yield self.step(reservation, BROWSING, me.signing_in(), context=context, properties=party)
+        if self.leaves(reservation):
+            return False
+        if not emailed:
             yield self.step(m.RESERVATION_CONFIRMED, (MINUTE, 10 * MINUTE), me.by_email())
-        return not self.leaves(reservation)
+        return True
+
+    def _calls(
+        self, moment: m.Moment, email: m.Moment, queue: str, properties: dict[str, object] | None = None
+    ) -> Iterator[Step]:
+        """A call names the customer; the email that follows, opened on the device, names who browsed there before."""
+        me, nameless = self.me, not self.me.named
+        context = self._agent(queue)
+        yield self.step(moment, THINKING, me.to_the_agent(), context=context, properties=properties or {})
+        if nameless:
+            yield self.step(email, (MINUTE, HOUR), me.opening_email(), must=True)
 
     def _eats_out(self) -> Steps:
         me, chance = self.me, self.chance
