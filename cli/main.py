@@ -9,9 +9,11 @@ import typer
 from cli.addresses import use_running_stack
 from cli.doctor import doctor
 from cli.down import down
+from cli.import_ import import_file
 from cli.logs import logs
 from cli.simulate import simulate
 from cli.status import status
+from cli.tail import tail
 from cli.topics import app as topics_app
 from cli.up import up
 from cli.worker import worker
@@ -32,6 +34,8 @@ app.command()(logs)
 app.command()(doctor)
 app.command()(worker)
 app.command()(simulate)
+app.command(name="import")(import_file)
+app.command()(tail)
 app.add_typer(topics_app, name="topics")
 
 
