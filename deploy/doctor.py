@@ -23,6 +23,7 @@ from deploy.findings import (
     FoundTopic,
     clock_ahead,
     judge_clock,
+    judge_migrations,
     judge_platform,
     judge_space,
     judge_topics,
@@ -30,6 +31,8 @@ from deploy.findings import (
 from runtime.kafka import TopicSpec, create_topics, delete_topics, wait_for_broker
 from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas.topics import TOPICS
+from sinks import migrate
+from sinks.reader import connect
 
 PATIENCE_SECONDS = 5.0
 
@@ -108,13 +111,20 @@ def examine_clickhouse(clickhouse: ClickHouseSettings) -> list[Finding]:
     ]
     native = f"{clickhouse.host}:{clickhouse.native_port}"
     try:
-        with _native(clickhouse) as client:
-            client.execute("SELECT 1")
+        with connect(clickhouse) as client:
+            findings.append(_migrations(client))
         findings.append(Finding(f"ClickHouse's native protocol answers at {native}"))
     except (ClickHouseError, OSError) as error:
         problem = str(error).splitlines()[0]
         findings.append(Finding(f"no native protocol at {native} ({problem})", "correct CLICKHOUSE_NATIVE_PORT"))
     return findings
+
+
+def _migrations(client: Client) -> Finding:
+    try:
+        return judge_migrations(len(migrate.expected()), [migration.name for migration in migrate.pending(client)])
+    except migrate.MigrationError as error:
+        return Finding("the tables are not those of this release", str(error))
 
 
 def _over_http(clickhouse: ClickHouseSettings, sql: str) -> str:
@@ -126,15 +136,3 @@ def _over_http(clickhouse: ClickHouseSettings, sql: str) -> str:
     )
     with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
         return str(answer.read().decode()).strip()
-
-
-def _native(clickhouse: ClickHouseSettings) -> Client:
-    return Client(
-        clickhouse.host,
-        port=clickhouse.native_port,
-        user=clickhouse.user,
-        password=clickhouse.password,
-        database=clickhouse.database,
-        secure=clickhouse.secure,
-        connect_timeout=PATIENCE_SECONDS,
-    )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from schemas.topics import Topic
 
-NEEDED_BYTES = 1 << 30
+NEEDED_BYTES = 1 << 30  # below this the local stack does not start: Kafka and ClickHouse stop when a disk is full
 CLOCK_SECONDS = 2.0  # arrival times are the broker's, so deadlines and latencies are off by as much as its clock
 
 
@@ -87,3 +87,9 @@ def judge_topics(expected: Iterable[Topic], found: Mapping[str, FoundTopic]) -> 
         number = next(iter(counts.values()), 0)
         findings.append(Finding(f"{len(counts)} topics, {number} partitions each, configured as this release expects"))
     return findings
+
+
+def judge_migrations(expected: int, pending: list[str]) -> Finding:
+    if pending:
+        return Finding(f"migrations not applied: {', '.join(pending)}", "python -m sinks.migrate")
+    return Finding(f"all {expected} migrations are applied")

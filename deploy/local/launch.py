@@ -100,7 +100,8 @@ def wait_until_settled(
             if current.settled:
                 return current
             if current.failing:
-                raise StackError("\n".join(f"{process.name} {process.problem}" for process in current.failing))
+                broken = "\n".join(f"{process.name} {process.problem}" for process in current.failing)
+                raise StackError(f"{broken}\nIt is tried again, and the rest runs: `desireline down` stops all of it")
         if time.monotonic() > deadline:
             late = ", ".join(process.name for process in current.processes if not process.settled)
             raise StackError(f"not ready after {START_SECONDS} s: {late}")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from deploy.findings import NEEDED_BYTES
 from deploy.local import ports, write_keys
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.errors import StackError
@@ -16,7 +17,6 @@ from deploy.local.settings import StackSettings
 
 COLLECTOR_PORT = 8080
 PARTITIONS = 4  # of each topic; more would cost memory and buy nothing on one machine
-NEEDED_BYTES = 1 << 30
 
 # Ports by what listens on them. The internal ones are random, but a home keeps its own from one start to the next.
 KAFKA_PORTS = ("kafka", "kafka_controller")

@@ -259,3 +259,12 @@ def test_servers_that_do_not_answer_are_refused(idle: Stack, own: dict[str, str]
     assert next(iter(own)) in done.stderr
     assert "Traceback" not in done.stderr
     assert idle.pids() == {}
+
+
+def test_without_the_network_the_missing_jars_are_named(idle: Stack) -> None:
+    elsewhere = {"M2_REPO": str(idle.home / "m2"), "HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""}
+    done = idle.run("up", "--only", "servers", **elsewhere)
+    assert done.returncode == 1
+    assert "could not be downloaded from Maven Central" in done.stderr
+    assert "set KAFKA_BOOTSTRAP" in done.stderr
+    assert idle.pids() == {}
