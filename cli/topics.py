@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +27,24 @@ def create(
         typer.echo(f"created {name} with {partitions} partitions")
     if not created:
         typer.echo("all topics exist")
+
+
+@app.command()
+def resize(
+    partitions: int = typer.Argument(min=1, max=1024, help="How many partitions every topic is to have."),
+) -> None:
+    """Give all topics more partitions and move the state along. Stop collectors and workers first."""
+    from processors.resize import NotAtRest  # Kafka's clients take a moment to import
+    from processors.resize import resize as grow
+
+    try:
+        done = asyncio.run(grow(KafkaSettings(), partitions, typer.echo))
+    except (NotAtRest, ValueError) as error:
+        typer.echo(f"not resized: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"all topics have {partitions} partitions; state keys moved: {done.moved}; start workers and collectors again"
+    )
 
 
 @app.command(name="list")

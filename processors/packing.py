@@ -1,6 +1,6 @@
 """How the stitch leg keeps a person: their touchpoints as fixed records in journey order, and a small head behind them.
 
-    format byte | record · record · … | head of the person | head per definition
+    format byte | record · record · … | head
 
 A record sorts as its bytes: occurred_at, sequence + 1, event id. Texts are codes of the partition's own vocabulary. What is
 in order is appended without decoding what is there. A touchpoint that is gone stays as a mark with its version, for its
@@ -9,6 +9,7 @@ older statement may still come; `packed` is checked against a plain fold in the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
@@ -19,8 +20,6 @@ RECORD = Struct(">QI16sIHHHHHq")
 ORDER = Struct(">QI16s")
 SIZE = RECORD.size
 ORDER_SIZE = ORDER.size
-PERSON_HEAD = Struct(">QB")  # due_at in ms (0: never), flags
-DEFINITION_HEAD = Struct(">IBB")  # number of the first record of the open journey, flags, stage last entered
 NO_JOURNEY = 0xFFFF_FFFF
 OWED = 0b1  # a row of this person is owed to the journeys topic
 TOO_MANY = 0b10  # more touchpoints than a person may have: kept, but no journeys while that holds
@@ -32,6 +31,12 @@ SENTIMENT = ("", "negative", "neutral", "positive")
 _FEEDBACK_CODE = {name: code for code, name in enumerate(FEEDBACK)}
 _SENTIMENT_CODE = {name: code for code, name in enumerate(SENTIMENT)}
 _SCORES = 12  # -1 … 10
+
+
+def head(definitions: int) -> Struct:
+    """What stands behind the records. Per definition: number of the first record of the open journey, flags, stage last
+    entered; then of the person: due_at in ms (0: never), flags."""
+    return Struct(">" + "IBB" * definitions + "QB")
 
 
 def pack_feedback(kind: str, score: int, sentiment: str) -> int:
@@ -94,8 +99,27 @@ class Vocabulary:
     def key(self, code: int) -> bytes:
         return b"v" + self.kind + code.to_bytes(2, "big")
 
+    def take_fresh(self) -> dict[bytes, bytes | None]:
+        """The state records of what was added since this was last asked."""
+        records: dict[bytes, bytes | None] = {self.key(code): self.texts[code].encode() for code in self.fresh}
+        self.fresh.clear()
+        return records
+
     def restore(self, code: int, text: str) -> None:
         while len(self.texts) <= code:
             self.texts.append("other")
         self.texts[code] = text
         self.codes[text] = code
+
+
+# Kind of a vocabulary → how many texts it takes; the rules' codes stay below GONE, the currencies' fit beside the amount.
+VOCABULARIES = {b"c": 10_000, b"n": 10_000, b"r": GONE - 1, b"m": 254}
+
+
+def vocabularies(state: Mapping[bytes, bytes]) -> dict[bytes, Vocabulary]:
+    """The vocabularies of a partition by kind (channels, names, rules, money), as far as its state has them."""
+    known = {kind: Vocabulary(kind, limit) for kind, limit in VOCABULARIES.items()}
+    for key, text in state.items():
+        if key[:1] == b"v":
+            known[key[1:2]].restore(int.from_bytes(key[2:], "big"), text.decode())
+    return known

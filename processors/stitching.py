@@ -17,7 +17,7 @@ import msgspec
 
 from processors import fold, packing
 from processors.dead_letters import DeadLetters, decode_each
-from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, OWED, RECORD, SIZE, TOO_MANY, Vocabulary
+from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, OWED, RECORD, SIZE, TOO_MANY
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import SLICE, Gathered, slices
 from schemas.codec import encode
@@ -25,7 +25,6 @@ from schemas.definition import Definition
 from schemas.person import Assigned, FoldRecord, PersonMessage, ReadTo
 
 BEAT = 1_000  # ms between rows of a journey that only grew
-MAX_NAMES = 10_000
 _decoder = msgspec.json.Decoder(PersonMessage)
 _EVENT_AT = 12  # of the event id in a record
 _VERSION = Struct(">IH")
@@ -66,17 +65,11 @@ class StitchPartition:
         self._dead_letters = dead_letters
         self._base = generation << 48
         self._meta = Meta(definitions=fingerprint(definitions))
-        self._head = Struct(">" + "IBB" * len(definitions) + "QB")
+        self._head = packing.head(len(definitions))
         self._nobody = FORMAT + self._head.pack(*fold.NO_HEAD * len(definitions), 0, 0)
         self._gathered: Gathered | None = Gathered()
         self._people: dict[bytes, bytes] = {}
-        self._channels = Vocabulary(b"c", MAX_NAMES)
-        self._names = Vocabulary(b"n", MAX_NAMES)
-        self._rules = Vocabulary(b"r", GONE - 1)
-        self._currencies = Vocabulary(b"m", 254)
-        self._numbers: list[list[int]] = [[0] * len(definitions)]
-        self._rule_codes: dict[tuple[int, ...], int] = {}
-        self._texts = fold.Texts(self._channels.texts, self._names.texts, self._numbers, self._currencies.texts)
+        self._use({})
         self._changed: dict[bytes, int] = {}  # person → first changed byte
         self._urgent: dict[bytes, int] = {}  # person → newest arrival that a row must answer to
         self._owed: dict[bytes, int] = {}
@@ -94,25 +87,32 @@ class StitchPartition:
     def _open(self) -> None:
         """Take over what was gathered from the changelog."""
         assert self._gathered is not None
-        vocabularies = {v.kind: v for v in (self._channels, self._names, self._rules, self._currencies)}
-        for key, value in self._gathered.whole().items():
+        state = self._gathered.whole()
+        self._gathered = None
+        self._use(state)
+        for key, value in state.items():
             if key[:1] == b"p":
                 self._people[key[1:]] = value
                 if value[-1] & OWED:
                     self._owed[key[1:]] = 0
-            elif key[:1] == b"v":
-                vocabularies[key[1:2]].restore(int.from_bytes(key[2:], "big"), value.decode())
-            elif key == b"m":
-                self._meta = msgspec.json.decode(value, type=Meta)
-        self._gathered = None
-        for code, text in enumerate(self._rules.texts[1:], 1):
-            self._number_of(code, list(bytes.fromhex(text)))
+        if b"m" in state:
+            self._meta = msgspec.json.decode(state[b"m"], type=Meta)
         configured = fingerprint(self._definitions)
         if self._meta.definitions != configured:
             raise DefinitionsChanged(
                 f"the state of partition {self._number} was folded with other journey definitions ({self._meta.definitions}) "
                 f"than the configured ones ({configured}); a change of definitions needs a new generation"
             )
+
+    def _use(self, state: Mapping[bytes, bytes]) -> None:
+        """Take the vocabularies from the state."""
+        self._vocabularies = packing.vocabularies(state)
+        self._channels, self._names, self._rules, self._currencies = self._vocabularies.values()
+        self._numbers: list[list[int]] = [[0] * len(self._definitions)]
+        self._rule_codes: dict[tuple[int, ...], int] = {}
+        for code, text in enumerate(self._rules.texts[1:], 1):
+            self._number_of(code, list(bytes.fromhex(text)))
+        self._texts = fold.Texts(self._channels.texts, self._names.texts, self._numbers, self._currencies.texts)
 
     @property
     def as_of(self) -> int:
@@ -300,11 +300,9 @@ class StitchPartition:
             else:
                 state |= slices(b"p" + person, value, changed_from)
         self._changed = {}
-        for vocabulary in (self._channels, self._names, self._rules, self._currencies):
-            for code in vocabulary.fresh:
-                state[vocabulary.key(code)] = vocabulary.texts[code].encode()
-            vocabulary.fresh.clear()
-        if self._rows or self._read_to_changed:
+        for vocabulary in self._vocabularies.values():
+            state |= vocabulary.take_fresh()
+        if state or self._rows or self._read_to_changed:
             state[b"m"] = encode(self._meta)
             self._read_to_changed = False
         rows, self._rows = self._rows, []

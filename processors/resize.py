@@ -1,0 +1,145 @@
+"""`desireline topics resize`: more partitions, with the state moved to where its keys belong now.
+
+Everything must be at rest: no worker, no collector, nothing left to read. The changelogs grow and are re-hashed first; the
+sources, which a worker compares with its changelog before it starts, grow last. So whatever breaks off half way leaves a line
+that refuses to start until the command has been run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+from processors.rehash import Move, Moves, identity_moves, stitch_moves
+from runtime.chunked.leg import Output
+from runtime.chunked.slices import Gathered
+from runtime.chunked.transaction import Transaction, commit, transactional_producer
+from runtime.kafka import partition_counts, read_topic, reader
+from runtime.settings import KafkaSettings
+from schemas import topics
+
+BATCH = 2_000  # moves in one transaction
+GROWTH_SECONDS = 30.0
+
+
+class NotAtRest(RuntimeError):
+    """Something still runs, or something has not been read: says what, and what to do."""
+
+
+class Resized(NamedTuple):
+    """Keys that went to another partition, by leg."""
+
+    moved: dict[str, int]
+
+
+_LEGS: tuple[tuple[str, topics.Topic, topics.Topic, Moves], ...] = (
+    ("identity", topics.TOUCHPOINTS, topics.IDENTITY_CHANGELOG, identity_moves),
+    ("stitch", topics.PEOPLE, topics.STITCH_CHANGELOG, stitch_moves),
+)
+
+
+async def resize(kafka: KafkaSettings, partitions: int, progress: Callable[[str], None]) -> Resized:
+    """Grow all topics to `partitions`. Raises NotAtRest, ValueError. Safe to run again after it broke off."""
+    names = [topic.name for topic in topics.TOPICS]
+    counts = await partition_counts(kafka, names)
+    if partitions < max(counts.values()):
+        raise ValueError(
+            f"topics have {max(counts.values())} partitions; Kafka cannot take partitions away, only add them"
+        )
+    for group, source, _, _ in _LEGS:
+        await _at_rest(kafka, group, source.name, counts[source.name])
+    moved: dict[str, int] = {}
+    for group, _, changelog, moves in _LEGS:
+        await _grow(kafka, changelog.name, partitions)
+        progress(f"re-hashing the state of {group}")
+        moved[group] = await _rehash(kafka, group, changelog.name, partitions, moves)
+    changelogs = {changelog.name for _, _, changelog, _ in _LEGS}
+    for name in names:
+        if name not in changelogs:
+            progress(f"growing {name}")
+            await _grow(kafka, name, partitions)
+    return Resized(moved)
+
+
+async def _at_rest(kafka: KafkaSettings, group: str, source: str, partitions: int) -> None:
+    """NotAtRest while the group has members, or the source has records that it has not read."""
+    admin = AIOKafkaAdminClient(**kafka.client())
+    await admin.start()
+    try:
+        described = (await admin.describe_consumer_groups([group]))[0].groups[0]
+        if described[5]:
+            raise NotAtRest(
+                f"{len(described[5])} worker(s) of {group!r} are running; stop the workers and the collectors"
+            )
+        committed = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    async with reader(kafka) as consumer:
+        where = [TopicPartition(source, number) for number in range(partitions)]
+        ends = await consumer.end_offsets(where)
+        for tp in where:
+            at = committed[tp].offset if tp in committed else 0
+            if at < ends[tp] and await _has_touchpoints(consumer, tp, at, ends[tp]):
+                raise NotAtRest(
+                    f"{group!r} has not read {source} to its end (partition {tp.partition}: {at} of {ends[tp]}); "
+                    "stop the collectors, let the workers finish, then stop them"
+                )
+
+
+async def _has_touchpoints(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
+    """Is there more between the two offsets than transaction markers and watermarks, which belong to no key?"""
+    consumer.assign([tp])
+    consumer.seek(tp, start)
+    while await consumer.position(tp) < end:
+        records = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
+        if any(record.key is not None for record in records):
+            return True
+    return False
+
+
+async def _grow(kafka: KafkaSettings, topic: str, partitions: int) -> None:
+    if (await partition_counts(kafka, [topic]))[topic] == partitions:
+        return
+    admin = AIOKafkaAdminClient(**kafka.client())
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(partitions)})
+    finally:
+        await admin.close()
+    async with asyncio.timeout(GROWTH_SECONDS):
+        while (await partition_counts(kafka, [topic]))[topic] != partitions:
+            await asyncio.sleep(0.1)
+
+
+async def _rehash(kafka: KafkaSettings, group: str, changelog: str, partitions: int, moves: Moves) -> int:
+    states = [Gathered() for _ in range(partitions)]
+    for record in await read_topic(kafka, changelog):
+        states[record.partition].put(record.key or b"", record.value)
+    producer = transactional_producer(kafka, f"{group}-resize")
+    await producer.start()
+    moved = 0
+    try:
+        batch: list[Move] = []
+        for move in moves(states, partitions):
+            batch.append(move)
+            moved += bool(move.removed)
+            if len(batch) >= BATCH:
+                await _write(producer, changelog, group, batch)
+                batch = []
+        await _write(producer, changelog, group, batch)
+    finally:
+        await producer.stop()
+    return moved
+
+
+async def _write(producer: AIOKafkaProducer, changelog: str, group: str, batch: list[Move]) -> None:
+    outputs = []
+    for move in batch:
+        outputs += [Output(changelog, move.target, key, value) for key, value in move.written.items()]
+        outputs += [Output(changelog, move.source, key, None) for key in move.removed]
+    if outputs:
+        await commit(producer, Transaction(TopicPartition(changelog, 0), {}, outputs, {}, group))
