@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
 
 from ingest.clock import in_zone, milliseconds, occurred, sent_at, skew
 from ingest.read import Record, depth, read
@@ -17,7 +16,7 @@ from ingest.rejected import Rejected
 from ingest.source import Source
 from ingest.validation import FIELDS, refuses_analytics, validated
 from schemas.codec import StoredStruct, encode, encode_sorted
-from schemas.identity import DEFAULT_KINDS, Kinds, address, in_order, normalise
+from schemas.identity import DEFAULT_KINDS, Kinds, address, normalise
 from schemas.touchpoint import MAX_DEPTH, MAX_TOUCHPOINT_BYTES
 
 __all__ = ["Accepted", "Rejected", "accept", "accept_request"]
@@ -41,9 +40,9 @@ class _Draft:
     skew: int
     kinds: Kinds
     touchpoint: Any = None  # TouchpointStruct
-    identifiers: dict[str, str] | None = None
+    identifiers: dict[str, str] = field(default_factory=dict)
     content: str = ""
-    event_id: UUID | None = None
+    event_id: str = ""
     occurred_at: int = 0
     clock: str = "as_sent"
 
@@ -114,13 +113,20 @@ def well_formed(draft: _Draft) -> Rejected | None:
 def identified(draft: _Draft) -> Rejected | None:
     """Identifiers in their normal form and order; at least one is left."""
     given = draft.touchpoint.identifiers
-    known = in_order(given.items(), draft.kinds)
-    if len(known) < len(given):
-        kind = next(kind for kind in given if kind not in known)
+    identifiers: dict[str, str] = {}
+    unknown = len(given)
+    for kind, _ in draft.kinds.ordered:
+        spelt = given.get(kind)
+        if spelt is not None:
+            unknown -= 1
+            if value := normalise(kind, spelt):
+                identifiers[kind] = value
+    if unknown:
+        kind = next(kind for kind in given if kind not in draft.kinds.names)
         message = f"{kind!r} is not a configured kind of identifier: use one of {', '.join(draft.kinds.names)}"
         return Rejected("unknown_identifier", f"identifiers.{kind}", message)
-    draft.identifiers = {kind: value for kind, spelt in known.items() if (value := normalise(kind, spelt))}
-    if not draft.identifiers:
+    draft.identifiers = identifiers
+    if not identifiers:
         return Rejected(
             "no_identifier", "identifiers", "nothing is left of any identifier: send one that names someone"
         )
@@ -135,7 +141,7 @@ def recognisable(draft: _Draft) -> Rejected | None:
     if occurred_at is not None:
         touchpoint.occurred_at = milliseconds(occurred_at)
     draft.content = blake2b(encode_sorted(touchpoint), digest_size=16).hexdigest()
-    draft.event_id = uuid5(draft.source.namespace, touchpoint.event_id or f"content:{draft.content}")
+    draft.event_id = draft.source.event_id(touchpoint.event_id or f"content:{draft.content}")
     touchpoint.sent_at = None if sent is None else milliseconds(sent)
     return None
 
@@ -170,7 +176,8 @@ def accept(
     kinds: Kinds = DEFAULT_KINDS,
 ) -> Accepted | Rejected:
     """One touchpoint. Times in ms UTC; `sent` is when its request was sent, if the client said so."""
-    return _through_the_steps(read(raw), source, received_at, sent, kinds)
+    record = read(raw)
+    return record if isinstance(record, Rejected) else accept_record(record, source, received_at, sent, kinds)
 
 
 def accept_request(
@@ -180,14 +187,16 @@ def accept_request(
     records = [read(item) for item in items]
     times = (sent_at(record.content, source.zone) for record in records if isinstance(record, Record))
     sent = next((time for time in times if time is not None), None)
-    return [_through_the_steps(record, source, received_at, sent, kinds) for record in records]
+    return [
+        record if isinstance(record, Rejected) else accept_record(record, source, received_at, sent, kinds)
+        for record in records
+    ]
 
 
-def _through_the_steps(
-    record: Record | Rejected, source: Source, received_at: int, sent: int | None, kinds: Kinds
+def accept_record(
+    record: Record, source: Source, received_at: int, sent: int | None = None, kinds: Kinds = DEFAULT_KINDS
 ) -> Accepted | Rejected:
-    if isinstance(record, Rejected):
-        return record
+    """As `accept`, for what was read already."""
     draft = _Draft(record, record.content, source, received_at, skew(sent, received_at), kinds)
     for step in STEPS:
         rejected = step(draft)
@@ -198,8 +207,6 @@ def _through_the_steps(
 
 def _stored(draft: _Draft) -> Accepted:
     touchpoint = draft.touchpoint
-    assert draft.event_id is not None
-    assert draft.identifiers is not None
     key = address(draft.identifiers, draft.event_id, touchpoint.revision, draft.kinds)
     stored = StoredStruct(
         event_id=draft.event_id,

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ingest.accept import Accepted, accept
+from ingest.accept import Accepted, accept, accept_record
 from ingest.channels.files import File, Row
 from ingest.map import Map, MapError
 from ingest.mapping import RowMapper
@@ -60,21 +60,19 @@ class MappedRows:
         self._mapper = RowMapper(rules, file.content, columns)
 
     def row(self, row: Row, received_at: int) -> Accepted | Rejected | None:
-        sent = self.as_sent(row)
-        return accept(sent, self._source, received_at) if isinstance(sent, bytes) else sent
-
-    def as_sent(self, row: Row) -> bytes | Rejected | None:
-        """The touchpoint as a source would send it over HTTP."""
-        cells = _cells(row)
-        if isinstance(cells, Rejected):
-            return cells
-        touchpoint = self._mapper.touchpoint(cells)
+        touchpoint = self.as_sent(row)
         if touchpoint is None or isinstance(touchpoint, Rejected):
             return touchpoint
         try:
-            return encode(touchpoint)
+            size = len(encode(touchpoint))
         except UnicodeEncodeError:
             return Rejected("unmappable", "", "the row is not UTF-8: convert the file")
+        return accept_record(Record(touchpoint, size, size), self._source, received_at)
+
+    def as_sent(self, row: Row) -> dict[str, Any] | Rejected | None:
+        """The touchpoint as a source would send it over HTTP; None if the map leaves the row out."""
+        cells = _cells(row)
+        return cells if isinstance(cells, Rejected) else self._mapper.touchpoint(cells)
 
     def skip(self, row: Row) -> None:
         cells = _cells(row)

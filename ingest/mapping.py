@@ -70,6 +70,8 @@ class RowMapper:
         customer = self._customer(identifiers)
         count = self._next(customer)  # also of a row that turns out wrong: the numbers of the others stay
         stream = f"{self._file}:{customer}"
+        if len(stream) > MAX_STREAM:
+            stream = f"{self._file}:{_hash(customer)}"
         try:
             touchpoint: dict[str, Any] = {"identifiers": identifiers}
             if self._consent is not None and (agreed := self._consent(row)) is not None:
@@ -83,11 +85,15 @@ class RowMapper:
             touchpoint["sequence"] = count if self._sequence is None else self._sequence(row)
         except _Unmappable as error:
             return Rejected("unmappable", "", str(error))
-        touchpoint["stream"] = stream if len(stream) <= MAX_STREAM else f"{self._file}:{_hash(customer)}"
-        named = [get(row) for get in self._event_id] or [stream, count]
-        if None in named:
-            return Rejected("unmappable", "event_id", "a column of the event_id is empty: fill it, or map another one")
-        touchpoint["event_id"] = _joined([str(part) for part in named])
+        touchpoint["stream"] = stream
+        touchpoint["event_id"] = f"{stream}|{count}"
+        if self._event_id:
+            named = [get(row) for get in self._event_id]
+            if None in named:
+                return Rejected(
+                    "unmappable", "event_id", "a column of the event_id is empty: fill it, or map another one"
+                )
+            touchpoint["event_id"] = _joined([str(part) for part in named])
         return touchpoint
 
     def _left_out(self, row: Row) -> bool:
@@ -158,7 +164,7 @@ class RowMapper:
                 if zone is None:
                     raise _Unmappable(f"{name} is {value!r}, without zone: write `zone: Europe/Madrid` into the map")
                 moment = moment.replace(tzinfo=zone)
-            return moment.astimezone(UTC).isoformat()
+            return moment.isoformat()
 
         return parsed
 
@@ -259,7 +265,9 @@ def _boolean(value: Any, name: str) -> Any:
 
 def _joined(parts: Sequence[str]) -> str:
     """Texts as one, so that other parts never give the same; short enough for an identifier."""
-    text = "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+    text = "|".join(parts)
+    if "\\" in text or text.count("|") >= len(parts):
+        text = "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
     return text if len(text) <= 256 else _hash(text)
 
 

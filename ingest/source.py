@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import sha1, sha256
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Fixed for ever: stored event ids hang on it.
 NAMESPACE = UUID("7e0b9c52-5a3c-5d0e-9a53-6f1d3c1f0a77")
+_VARIANT = {digit: "89ab"[value & 3] for value, digit in enumerate("0123456789abcdef")}
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,128})=(?P<key>[A-Za-z0-9_-]{8,128})(?:@(?P<zone>[A-Za-z0-9_+/-]+))?")
 
 
@@ -24,6 +25,11 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "namespace", uuid5(NAMESPACE, self.name))
+
+    def event_id(self, own: str) -> str:
+        """The id under which an event of this source is stored: `str(uuid5(self.namespace, own))`, at a third of the cost."""
+        h = sha1(self.namespace.bytes + own.encode(), usedforsecurity=False).hexdigest()
+        return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 def zone_named(name: str) -> ZoneInfo:

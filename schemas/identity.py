@@ -65,7 +65,7 @@ def home(identifiers: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> str:
     return strong
 
 
-def address(identifiers: Mapping[str, str], event_id: UUID, revision: int, kinds: Kinds = DEFAULT_KINDS) -> str:
+def address(identifiers: Mapping[str, str], event_id: UUID | str, revision: int, kinds: Kinds = DEFAULT_KINDS) -> str:
     """The Kafka key: the home, or the event id if the touchpoint has revisions (for these may change its home)."""
     return f"event:{event_id}" if revision else home(identifiers, kinds)
 
