@@ -47,6 +47,40 @@ COLLECTOR_BYTES = Gauge("desireline_collector_bytes_in_flight", "Bodies being re
 COLLECTOR_BROKER = Gauge("desireline_collector_broker_reachable", "1 while the broker answers and has the topics.")
 
 
+# -- sinks: Kafka topics → ClickHouse ---------------------------------------------------------------------------------
+
+SINK_ROWS = Counter("desireline_sink_rows_total", "Rows that ClickHouse acknowledged.", ["table"])
+SINK_BATCH_SECONDS = Histogram(
+    "desireline_sink_batch_seconds",
+    "Duration of one batch into all its tables, retries included.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+SINK_INSERT_ERRORS = Counter(
+    "desireline_sink_insert_errors_total",
+    "Inserts that failed through no fault of the rows, and are repeated.",
+    ["table"],
+)
+SINK_DEAD_LETTERS = Counter(
+    "desireline_sink_dead_letters_total", "Rows that ClickHouse refuses, given to dead letters."
+)
+SINK_LAG = Gauge(
+    "desireline_sink_lag_records", "Offsets between what is committed and the end of the log.", ["topic", "partition"]
+)
+SINK_LATENCY_SECONDS = Histogram(
+    "desireline_sink_latency_seconds",
+    "From a touchpoint's arrival in Kafka to its row (touchpoints) or its journey's row (journeys) in ClickHouse; "
+    "of each batch the one that waited longest.",
+    ["rows"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 600, 3600),
+)
+SINK_REFRESH_SECONDS = Histogram(
+    "desireline_sink_refresh_seconds",
+    "Duration of one refresh of the rollups that had something to do.",
+    ["pass"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+
 def serve(port: int) -> None:
     """Serve /metrics on loopback; port 0: do not."""
     if port:

@@ -1,0 +1,144 @@
+"""The sink: Kafka topics → ClickHouse, exactly once in effect. `python -m sinks.app`.
+
+Offsets are committed after ClickHouse acknowledged, and every row is absolute and versioned: whatever is written twice,
+by this process or by two, stays one row. Any number of sinks may run; they share the partitions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from runtime import logging, metrics
+from runtime.settings import ClickHouseSettings, KafkaSettings
+from schemas import topics
+from schemas.codec import encode
+from schemas.dead_letter import dead_letter
+from schemas.definition import load_definitions
+from sinks.clickhouse import HttpWriter
+from sinks.consume import consume
+from sinks.delivery import Delivery, GaveUp
+from sinks.rollups import keep_fresh
+from sinks.rows import TABLES, Record, address_of
+from sinks.settings import SinkSettings
+from sinks.stages import stage_lines
+from sinks.writer import Bad
+
+log = structlog.get_logger()
+UNEXPECTED = 70  # exit code: let the supervisor start us again
+DAY_MS = 86_400_000
+LEADING = TopicPartition(topics.JOURNEYS.name, 0)  # who reads this one refreshes the rollups
+
+
+class _Sent(msgspec.Struct):
+    source: str = "unknown"
+
+
+_sent = msgspec.json.Decoder(_Sent)
+
+
+def _source_of(value: bytes) -> str:
+    try:
+        return _sent.decode(value).source
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "unknown"
+
+
+def unwritable(bad: Bad, at: int) -> bytes:
+    """The dead letter of a row that ClickHouse refuses, encoded. `at` in ms UTC."""
+    record = cast(Record, bad.record)
+    return encode(
+        dead_letter(
+            record.value,
+            source=_source_of(record.value),
+            leg="sink",
+            reason="unwritable",
+            message=bad.message,
+            address=address_of(record),
+            at=at,
+        )
+    )
+
+
+async def run(
+    settings: SinkSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, stop: asyncio.Event
+) -> None:
+    """Sink until `stop`, then finish the batch, commit and return."""
+    writer = HttpWriter(clickhouse)
+    delivery = Delivery(writer, settings.retry_seconds, stop)
+    consumer = AIOKafkaConsumer(
+        *TABLES,
+        **kafka.client(),
+        group_id=settings.group,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 << 20,
+        fetch_max_wait_ms=100,
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_500,
+        rebalance_timeout_ms=10_000,
+        max_poll_interval_ms=DAY_MS,  # while ClickHouse is away we do not poll, and keep our partitions
+    )
+    producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
+
+    async def deliver(batch: Mapping[str, Sequence[Record]]) -> None:
+        for bad in await delivery.deliver(batch):
+            letter = unwritable(bad, int(time.time() * 1000))
+            source = _source_of(cast(Record, bad.record).value)
+            await producer.send_and_wait(topics.DEAD_LETTERS.name, letter, key=source.encode())
+            metrics.SINK_DEAD_LETTERS.inc()
+            log.warning("row refused", address=address_of(cast(Record, bad.record)), error=bad.message)
+
+    await delivery.until_available(
+        lambda: writer.write("stages", stage_lines(load_definitions(settings.journeys_file))), "stages"
+    )
+    await producer.start()
+    try:
+        await consumer.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                fresh = tasks.create_task(
+                    keep_fresh(clickhouse, settings.refresh_seconds, lambda: LEADING in consumer.assignment(), stop)
+                )
+                await consume(consumer, deliver, settings, stop)
+                await fresh
+        finally:
+            await consumer.stop()
+    finally:
+        await producer.stop()
+        writer.close()
+
+
+async def _main(settings: SinkSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(settings, kafka, clickhouse, stop)
+
+
+def main() -> None:
+    settings = SinkSettings()
+    logging.configure("sink", settings.log_level)
+    metrics.serve(settings.metrics_port)
+    try:
+        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings()))
+    except* GaveUp as gave_up:
+        log.warning(
+            "stopped while ClickHouse was away; the last batch will be read again", error=str(gave_up.exceptions[0])
+        )
+    except* Exception:
+        log.exception("the sink ends unexpectedly")
+        sys.exit(UNEXPECTED)
+
+
+if __name__ == "__main__":
+    main()

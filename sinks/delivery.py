@@ -1,0 +1,103 @@
+"""One batch into ClickHouse: every table at once, again and again until it is there, and only bad rows left out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import structlog
+
+from runtime import metrics
+from schemas import topics
+from sinks.rows import TABLES, Record, dirty_lines, lines_of, newest_journeys, rows_among
+from sinks.writer import Bad, Unavailable, Writer, write_good
+
+log = structlog.get_logger()
+FIRST_PAUSE_SECONDS = 0.1
+T = TypeVar("T")
+
+
+class GaveUp(Exception):
+    """ClickHouse did not come back before we had to stop: the batch is not committed and will be read again."""
+
+
+class Delivery:
+    """Delivers batches; when ClickHouse is away it waits, and so does whoever awaits it: that is the back-pressure."""
+
+    def __init__(self, writer: Writer, longest_pause: float, stop: asyncio.Event) -> None:
+        self._writer = writer
+        self._longest_pause = longest_pause
+        self._stop = stop
+
+    async def deliver(self, batch: Mapping[str, Sequence[Record]]) -> list[Bad]:
+        """Write the records (by topic) of a batch; returns the bad ones. Raises GaveUp when stopped without success."""
+        started = time.monotonic()
+        found = await asyncio.gather(*(self._deliver_topic(topic, records) for topic, records in batch.items()))
+        metrics.SINK_BATCH_SECONDS.observe(time.monotonic() - started)
+        return [bad for several in found for bad in several]
+
+    async def _deliver_topic(self, topic: str, records: Sequence[Record]) -> list[Bad]:
+        rows = rows_among(topic, records)
+        if not rows:
+            return []
+        if topic == topics.JOURNEYS.name:
+            return await self._deliver_journeys(rows)
+        bad = await self._write(topic, rows)
+        if topic == topics.TOUCHPOINTS.name:
+            _observe_latency("touchpoints", min(row.timestamp for row in rows))
+        return bad
+
+    async def _deliver_journeys(self, rows: Sequence[Record]) -> list[Bad]:
+        journeys = await asyncio.to_thread(newest_journeys, rows)
+        bad = await self._write(topics.JOURNEYS.name, journeys.newest)
+        # After the rows and before the commit: else a refresh could miss them, or a restart could forget the hours.
+        await self.until_available(
+            lambda: self._writer.write("dirty_hours", dirty_lines(journeys.dirty)), "dirty_hours"
+        )
+        if journeys.oldest_arrival is not None:
+            _observe_latency("journeys", journeys.oldest_arrival)
+        return journeys.undecodable + bad
+
+    async def _write(self, topic: str, rows: Sequence[Record]) -> list[Bad]:
+        table = TABLES[topic]
+
+        def write(some: Sequence[Record]) -> None:
+            self._writer.write(table, lines_of(topic, some))
+
+        bad = await self.until_available(lambda: write_good(write, rows), table)
+        metrics.SINK_ROWS.labels(table).inc(len(rows) - len(bad))
+        return bad
+
+    async def until_available(self, attempt: Callable[[], T], table: str) -> T:
+        pause, failures = FIRST_PAUSE_SECONDS, 0
+        while True:
+            try:
+                result = await asyncio.to_thread(attempt)
+            except Unavailable as error:
+                failures += 1
+                metrics.SINK_INSERT_ERRORS.labels(table).inc()
+                log.warning(
+                    "waiting for ClickHouse", table=table, failures=failures, pause_seconds=pause, error=str(error)
+                )
+                if self._stop.is_set():
+                    raise GaveUp(str(error)) from error
+                await _sleep_unless(self._stop, pause)
+                pause = min(pause * 2, self._longest_pause)
+                continue
+            if failures:
+                log.info("ClickHouse is back", table=table, failures=failures)
+            return result
+
+
+async def _sleep_unless(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not beyond the moment of stopping."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _observe_latency(rows: str, since_ms: int) -> None:
+    metrics.SINK_LATENCY_SECONDS.labels(rows).observe(max(0.0, time.time() - since_ms / 1000))

@@ -1,0 +1,121 @@
+"""From records of the topics to rows of the tables: what is put in front of a record, what is left out, what is noted.
+
+The server makes columns of the JSON (queries/insert_*.sql); here only what it cannot know is added: partition and offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from schemas import topics
+from schemas.codec import encode
+from sinks.writer import Bad
+
+HOUR_SECONDS = 3600
+
+# Topic → table that its records become rows of.
+TABLES = {
+    topics.TOUCHPOINTS.name: "touchpoints",
+    topics.PEOPLE.name: "person_touchpoints",
+    topics.IDENTITIES.name: "identities",
+    topics.JOURNEYS.name: "journeys",
+    topics.OUTCOMES.name: "outcomes",
+    topics.DEAD_LETTERS.name: "dead_letters",
+}
+_WITH_POSITION = {topics.TOUCHPOINTS.name, topics.IDENTITIES.name, topics.DEAD_LETTERS.name}
+_WATERMARK = b'{"said":"read_to"'  # how a ReadTo begins: its tag comes first
+
+
+class Record(Protocol):
+    """A record of a topic, as aiokafka gives it; `timestamp` in ms."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def value(self) -> bytes: ...
+
+
+def address_of(record: Record) -> str:
+    """topic/partition/offset."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def rows_among(topic: str, records: Iterable[Record]) -> list[Record]:
+    """The records of one topic that are rows of its table.
+
+    A record without a value deletes its key from a compacted topic; here rows are deleted by erasure alone.
+    """
+    if topic == topics.PEOPLE.name:
+        return [record for record in records if record.value and not record.value.startswith(_WATERMARK)]
+    return [record for record in records if record.value is not None]
+
+
+def lines_of(topic: str, records: Iterable[Record]) -> list[bytes]:
+    """The rows as JSON objects, with `_partition` and `_offset` in front where the table needs them."""
+    if topic not in _WITH_POSITION:
+        return [record.value for record in records]
+    return [b'{"_partition":%d,"_offset":%d,%b' % (r.partition, r.offset, r.value[1:]) for r in records]
+
+
+class JourneyHead(msgspec.Struct, gc=False):
+    """What the sink itself needs of a journey."""
+
+    journey_id: str
+    definition: str
+    started_at: int
+    arrived_at: int
+    version: int
+
+
+_journey_head = msgspec.json.Decoder(JourneyHead)
+
+
+class DirtyHour(msgspec.Struct, frozen=True):
+    """Journeys of this definition that started in this hour (s since 1970) were rewritten."""
+
+    definition: str
+    hour: int
+
+
+class Journeys(NamedTuple):
+    """The journeys of a batch: the newest version of each, the hours they dirty, what is none, and the oldest arrival."""
+
+    newest: list[Record]
+    dirty: set[DirtyHour]
+    undecodable: list[Bad]
+    oldest_arrival: int | None  # ms
+
+
+def newest_journeys(records: Iterable[Record]) -> Journeys:
+    """Of several versions of one journey in a batch only the highest is worth writing."""
+    newest: dict[str, tuple[int, Record]] = {}
+    dirty: set[tuple[str, int]] = set()
+    undecodable = []
+    arrivals = []
+    for record in records:
+        try:
+            head = _journey_head.decode(record.value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            undecodable.append(Bad(record, str(error)))
+            continue
+        dirty.add((head.definition, head.started_at // (HOUR_SECONDS * 1000) * HOUR_SECONDS))
+        arrivals.append(head.arrived_at)
+        known = newest.get(head.journey_id)
+        if known is None or known[0] <= head.version:
+            newest[head.journey_id] = head.version, record
+    hours = {DirtyHour(definition, hour) for definition, hour in dirty}
+    return Journeys([record for _, record in newest.values()], hours, undecodable, min(arrivals, default=None))
+
+
+def dirty_lines(dirty: Iterable[DirtyHour]) -> list[bytes]:
+    """The dirty hours as rows of their table."""
+    return [encode(hour) for hour in dirty]

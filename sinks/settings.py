@@ -1,0 +1,53 @@
+"""Settings of the sink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from runtime.settings import ProcessSettings
+from schemas.definition import DEFAULT_FILE
+
+
+class SinkSettings(ProcessSettings):
+    """How the sink batches, waits and refreshes."""
+
+    group: str = Field(
+        "sink", validation_alias="DESIRELINE_SINK_GROUP", description="Consumer group; one per database that is filled."
+    )
+    batch_rows: int = Field(
+        10_000,
+        ge=1,
+        validation_alias="DESIRELINE_SINK_BATCH_ROWS",
+        description="Rows of one table after which a batch is written.",
+    )
+    batch_bytes: int = Field(
+        32 << 20,
+        ge=1,
+        validation_alias="DESIRELINE_SINK_BATCH_BYTES",
+        description="Bytes after which a batch is written.",
+    )
+    batch_seconds: float = Field(
+        0.2,
+        gt=0,
+        validation_alias="DESIRELINE_SINK_BATCH_SECONDS",
+        description="Seconds after which a batch is written, however small.",
+    )
+    retry_seconds: float = Field(
+        5.0,
+        gt=0,
+        validation_alias="DESIRELINE_SINK_RETRY_SECONDS",
+        description="Longest pause in seconds between two tries while ClickHouse is away.",
+    )
+    refresh_seconds: float = Field(
+        5.0,
+        ge=0,
+        validation_alias="DESIRELINE_SINK_REFRESH_SECONDS",
+        description="Seconds between refreshes of the last two days; of older days six times as long; 0: never.",
+    )
+    journeys_file: Path = Field(
+        DEFAULT_FILE,
+        validation_alias="DESIRELINE_JOURNEYS",
+        description="File of the journey definitions, for the names of their stages.",
+    )

@@ -1,0 +1,26 @@
+"""The stages of the journey definitions as rows, so that queries can show names for ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from schemas.codec import encode
+from schemas.definition import Definition
+
+
+def stage_lines(definitions: Iterable[Definition]) -> list[bytes]:
+    """One JSON object per definition and stage, for queries/insert_stages.sql."""
+    return [
+        encode(
+            {
+                "definition": definition.name,
+                "stage": rank,
+                "definition_version": definition.version,
+                "name": stage.name,
+                "patience_ms": stage.patience,
+                "is_goal": stage.name == definition.goal,
+            }
+        )
+        for definition in definitions
+        for rank, stage in enumerate(definition.stages, 1)
+    ]
