@@ -1,8 +1,8 @@
 """`desireline topics resize`: more partitions, with the state moved to where its keys belong now.
 
 Everything must be at rest: no worker, no collector, nothing left to read. The changelogs grow and are re-hashed first; the
-sources, which a worker compares with its changelog before it starts, grow last. So whatever breaks off half way leaves a line
-that refuses to start until the command has been run again.
+sources, which a worker compares with its changelog before it starts, grow last, and get their first offsets after that. So
+whatever breaks off half way leaves a line that refuses to start until the command has been run again.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ async def resize(kafka: KafkaSettings, partitions: int, progress: Callable[[str]
         if name not in changelogs:
             progress(f"growing {name}")
             await _grow(kafka, name, partitions)
+    for group, source, _, _ in _LEGS:
+        await _begin(kafka, group, source.name, partitions)
     return Resized(moved)
 
 
@@ -75,14 +77,14 @@ async def _at_rest(kafka: KafkaSettings, group: str, source: str, partitions: in
             raise NotAtRest(
                 f"{len(described[5])} worker(s) of {group!r} are running; stop the workers and the collectors"
             )
-        committed = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
+    committed = await _committed(kafka, group)
     async with reader(kafka) as consumer:
         where = [TopicPartition(source, number) for number in range(partitions)]
         ends = await consumer.end_offsets(where)
         for tp in where:
-            at = committed[tp].offset if tp in committed else 0
+            at = committed.get(tp, 0)
             if at < ends[tp] and await _has_touchpoints(consumer, tp, at, ends[tp]):
                 raise NotAtRest(
                     f"{group!r} has not read {source} to its end (partition {tp.partition}: {at} of {ends[tp]}); "
@@ -113,6 +115,28 @@ async def _grow(kafka: KafkaSettings, topic: str, partitions: int) -> None:
     async with asyncio.timeout(GROWTH_SECONDS):
         while (await partition_counts(kafka, [topic]))[topic] != partitions:
             await asyncio.sleep(0.1)
+
+
+async def _begin(kafka: KafkaSettings, group: str, source: str, partitions: int) -> None:
+    """Give the group an offset in the source's new partitions: a worker refuses state without one."""
+    committed = await _committed(kafka, group)
+    new = {tp: 0 for n in range(partitions) if (tp := TopicPartition(source, n)) not in committed}
+    if new:
+        producer = transactional_producer(kafka, f"{group}-resize")
+        await producer.start()
+        try:
+            await commit(producer, Transaction(TopicPartition(source, 0), {}, [], new, group))
+        finally:
+            await producer.stop()
+
+
+async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, int]:
+    admin = AIOKafkaAdminClient(**kafka.client())
+    await admin.start()
+    try:
+        return {tp: found.offset for tp, found in (await admin.list_consumer_group_offsets(group)).items()}
+    finally:
+        await admin.close()
 
 
 async def _rehash(kafka: KafkaSettings, group: str, changelog: str, partitions: int, moves: Moves) -> int:
