@@ -34,9 +34,13 @@ class _Server:
     def pid(self) -> int:
         return self._child.pid
 
+    def launch(self) -> None:
+        """Start it; does not wait until it answers (`start` does, but not inside an event loop)."""
+        self._child.start()
+
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self._child.start()
+        self.launch()
         self._child.wait_until(self._ready, START_SECONDS)
 
     def kill(self) -> None:

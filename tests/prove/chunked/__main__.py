@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.prove.chunked.chaos import FAULTS, Broker, Chaos
+from tests.prove.chunked.chaos import FAULTS, Chaos, LocalBroker
 from tests.prove.chunked.worker import MUTANTS
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker is away on purpose
     failed = False
     with tempfile.TemporaryDirectory(prefix="desireline-prove-") as name:
-        broker = Broker(Path(name))
+        broker = LocalBroker(Path(name))
         try:
             broker.start()
             for seed in given.seeds:

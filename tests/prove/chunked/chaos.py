@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 
@@ -30,8 +30,22 @@ FLOW_SECONDS = 60.0
 SETTLE_SECONDS = 90.0
 
 
-class Broker:
-    """The broker of the proof; it can be killed and comes back with its data."""
+class Broker(Protocol):
+    """A broker that can be killed and comes back with its data."""
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """How to reach it."""
+
+    def kill(self) -> None:
+        """`kill -9`."""
+
+    def start_again(self) -> None:
+        """With its data; need not wait until it answers."""
+
+
+class LocalBroker:
+    """The broker of the proof."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
@@ -44,7 +58,6 @@ class Broker:
         self._child.wait_until(self._server.ready, 120)
 
     def start_again(self) -> None:
-        """With its data; does not wait until it answers."""
         self._child.start()
 
     def kill(self) -> None:
@@ -93,7 +106,7 @@ class Workers:
         while True:
             for child in list(self._children.values()):
                 if not child.alive:
-                    self.exits.append(f"{child.exit_code}: {_last_error(child.log)}")
+                    self.exits.append(f"{child.exit_code}: {last_error(child.log)}")
                     child.start()
             await asyncio.sleep(0.3)
 
@@ -113,7 +126,8 @@ class Workers:
             child.kill()
 
 
-def _last_error(log: Path) -> str:
+def last_error(log: Path) -> str:
+    """Why a worker ended, from its log: kind and message."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if '"leg failed"' in line]
     if not lines:
         return "no line"
