@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,8 @@ async def collect(settings: CollectorSettings) -> None:
         )
     )
     await producer.start()
+    gc.collect()
+    gc.freeze()  # what is here now stays: collections need not look at it
     log.info("collector_starts", host=settings.host, port=settings.port, kafka=settings.bootstrap)
     try:
         await server.serve()

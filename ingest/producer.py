@@ -23,7 +23,6 @@ from runtime.settings import KafkaSettings
 log = structlog.get_logger()
 
 MAX_BATCH_BYTES = 512 * 1024  # half of what the topics take, for one record may be as large again
-MAX_WINDOWS_IN_FLIGHT = 4
 PROBE_SECONDS = 1.0
 
 Place = tuple[str, int]  # topic and partition
@@ -63,9 +62,9 @@ class Producer:
         self._budget = budget
         self._partitions: dict[str, int] = {}
         self._client: AIOKafkaProducer | None = None
-        self._window: _Window | None = None
+        self._window: _Window | None = None  # fills
+        self._sending: _Window | None = None
         self._filled = asyncio.Event()
-        self._slots = asyncio.Semaphore(MAX_WINDOWS_IN_FLIGHT)
         self._seen = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self.problem = "not connected yet"  # why it is not ready, for people
@@ -75,8 +74,9 @@ class Producer:
 
     async def stop(self) -> None:
         """Write what waits, as far as the broker takes it within the time limit, and close."""
-        if self._window is not None:
-            await asyncio.wait([self._window.acknowledged], timeout=self._ack_timeout)
+        waiting = [window.acknowledged for window in (self._sending, self._window) if window is not None]
+        if waiting:
+            await asyncio.wait(waiting, timeout=self._ack_timeout)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -153,18 +153,16 @@ class Producer:
             await asyncio.sleep(PROBE_SECONDS)
 
     async def _pump(self, client: AIOKafkaProducer) -> None:
-        """Close a window after the linger and send it, while the next one fills."""
-        sending: set[asyncio.Task[None]] = set()
+        """Close a window after the linger and send it, while the next one fills. One at a time: aiokafka keeps one request
+        to a broker in flight anyway, and the busier it is, the larger the batches become."""
         while True:
             await self._filled.wait()
             self._filled.clear()
             await asyncio.sleep(self._linger)
-            await self._slots.acquire()
-            window, self._window = self._window, None
-            assert window is not None
-            task = asyncio.create_task(self._send(client, window))
-            sending.add(task)
-            task.add_done_callback(sending.discard)
+            self._sending, self._window = self._window, None
+            assert self._sending is not None
+            await self._send(client, self._sending)
+            self._sending = None
 
     async def _send(self, client: AIOKafkaProducer, window: _Window) -> None:
         async def in_order(place: Place, batches: list[BatchBuilder]) -> None:
@@ -177,7 +175,6 @@ class Producer:
                 *(in_order(place, batches) for place, batches in window.batches.items()), return_exceptions=True
             )
         finally:
-            self._slots.release()
             self._budget.give_back(window.bytes)
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if window.acknowledged.done():
