@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -268,3 +269,43 @@ def test_without_the_network_the_missing_jars_are_named(idle: Stack) -> None:
     assert "could not be downloaded from Maven Central" in done.stderr
     assert "set KAFKA_BOOTSTRAP" in done.stderr
     assert idle.pids() == {}
+
+
+def test_the_whole_stack_takes_a_touchpoint_to_its_journey_and_outlives_every_kill(idle: Stack) -> None:
+    done = idle.run("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert idle.run("status").returncode == 0
+    doctor = idle.run("doctor")
+    assert (doctor.returncode, "problem" in doctor.stdout) == (0, False), doctor.stdout
+    _send(idle, "before", "cart_viewed")
+    eventually(lambda: idle.ask("SELECT count() FROM journeys FINAL") == "1", "the journey is in ClickHouse")
+
+    killed = {name: pid for name, pid in idle.pids().items() if name != "supervisor"}
+    assert set(killed) == {"kafka", "clickhouse", "sink", "worker", "collector"}
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: killed.items().isdisjoint(idle.pids().items()), "the supervisor notices")
+    eventually(lambda: len(idle.pids()) == 6 and idle.run("status").returncode == 0, "all run again")
+    _send(idle, "after", "paid")
+    eventually(lambda: idle.ask("SELECT uniqExact(event_id) FROM touchpoints") == "2", "both are stored")
+    eventually(lambda: idle.ask("SELECT status FROM journeys FINAL") == "completed", "one journey, at its goal")
+
+
+def _send(stack: Stack, event_id: str, name: str) -> None:
+    """Give one touchpoint of one visitor to the collector; it must be acknowledged."""
+    state = stack.state()
+    key = state["environment"]["DESIRELINE_WRITE_KEYS"].split(",")[0].partition("=")[2]
+    touchpoint = {
+        "event_id": event_id,
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "channel": "web",
+        "name": name,
+        "identifiers": {"anonymous_id": "visitor-1"},
+    }
+    request = Request(
+        f"http://127.0.0.1:{state['ports']['collector']}/v1/touchpoints",
+        data=json.dumps(touchpoint).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=20) as answer:
+        assert json.load(answer) == {"accepted": 1, "rejected": []}
