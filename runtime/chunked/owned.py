@@ -14,6 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError
 from faust.types import TP
 
 from runtime import metrics
+from runtime.chunked.errors import LegError
 from runtime.chunked.privates import Fetched
 from runtime.chunked.restore import restore
 from runtime.chunked.transaction import Transaction, commit, transactional_producer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 CONNECT_SECONDS = 30.0
+# aiokafka's fetching can die without telling anybody; a process that does nothing is worse than one that ends.
+STALL_SECONDS = 60.0
 # A record gets its append time before anybody can see it: the broker still has to write and replicate it.
 APPEND_MARGIN_MS = 500
 
@@ -49,6 +52,9 @@ class OwnedPartition:
         self._seek = 0
         self._taken = 0  # records since the last collect
         self._commit_seconds = 0.0
+        self._woken = 0.0  # when the first of the pending work came
+        self._resumed = 0.0
+        self._seeking = asyncio.Lock()
         self._work, self._hurry, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._settled.set()
         self._tasks = {store.spawn(self._open())}
@@ -98,11 +104,12 @@ class OwnedPartition:
                 raise
 
     async def _resume(self) -> None:
-        self._seek = self._store.next_seek()
-        positions = {TP(topic, self.number): offset for topic, offset in self._positions.items()}
-        with suppress(IllegalStateError):  # revoked just now: the next assignment decides
-            await self._store.consumer.seek_to(self._seek, positions)
-            self.ready = True
+        async with self._seeking:
+            self._seek, self._resumed = self._store.next_seek(), time.time()
+            positions = {TP(topic, self.number): offset for topic, offset in self._positions.items()}
+            with suppress(IllegalStateError):  # revoked just now: the next assignment decides
+                await self._store.consumer.seek_to(self._seek, positions)
+                self.ready = True
 
     def assigned_again(self) -> None:
         """Still ours after a rebalance that nobody else can have used: read on from where we are."""
@@ -149,6 +156,8 @@ class OwnedPartition:
             at_end = reading.start <= position and reading.position >= reading.end
             if at_end:
                 self._read_to[topic] = max(self._read_to[topic], reading.asked - APPEND_MARGIN_MS)
+            if now - max(reading.asked, self._resumed * 1000) > STALL_SECONDS * 1000:
+                raise LegError(f"{topic}-{self.number}: no fetch has been answered for {STALL_SECONDS:.0f} s")
             lag = 0 if at_end else max(0, reading.end - position)
             metrics.LEG_LAG.labels(self._leg, topic, self.number).set(lag)
         self._state.tick(now, self._read_to)
@@ -156,6 +165,8 @@ class OwnedPartition:
             self._wake()
 
     def _wake(self) -> None:
+        if not self._work.is_set():
+            self._woken = time.monotonic()
         self._work.set()
         self._settled.clear()
 
@@ -167,8 +178,9 @@ class OwnedPartition:
             if not self._work.is_set():
                 self._settled.set()
                 await self._work.wait()
+            due = self._woken + self._store.settings.interval(self._commit_seconds)
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), self._store.settings.interval(self._commit_seconds))
+                await asyncio.wait_for(self._hurry.wait(), max(0.0, due - time.monotonic()))
             transaction = self._collect()
             if transaction:
                 began = time.monotonic()
@@ -213,4 +225,7 @@ class OwnedPartition:
                 await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - fenced already, or the broker is away: it is closed either way
                 log.info("producer closed with an error", leg=self._leg, partition=self.number, error=repr(error))
+        for topic in self._positions:
+            with suppress(KeyError):  # never measured
+                metrics.LEG_LAG.remove(self._leg, topic, str(self.number))
         gc.unfreeze()  # the state is garbage now

@@ -81,7 +81,8 @@ async def _read(
     count, reported = 0, time.monotonic()
     while await consumer.position(changelog) < end:
         records = (await consumer.getmany(changelog, timeout_ms=200, max_records=CHUNK_RECORDS)).get(changelog, ())
-        take([(record.key, record.value) for record in records])
+        if records:
+            take([(record.key, record.value) for record in records])
         count += len(records)
         if time.monotonic() - reported > PROGRESS_SECONDS:
             reported = time.monotonic()

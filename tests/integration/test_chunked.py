@@ -11,15 +11,18 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as StreamPartition
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
 
 from deploy.local.child import Child
+from deploy.local.logs import tail
+from runtime.chunked.restore import restore
 from runtime.chunked.transaction import transactional_producer
 from runtime.kafka import create_topics, partition_of, read_topic
 from runtime.settings import KafkaSettings
@@ -27,7 +30,7 @@ from tests.conftest import Kafka
 from tests.prove.chunked.chaos import Chaos, last_error
 from tests.prove.chunked.expected import differences
 from tests.prove.chunked.group import committed_offsets, everything_taken
-from tests.prove.chunked.job import PARTITIONS, Counting, key_of
+from tests.prove.chunked.job import PARTITIONS, Counting, State, encode, key_of
 
 pytestmark = pytest.mark.integration
 
@@ -42,8 +45,10 @@ class Bench:
         self.leg = Counting(f"test-{uuid.uuid4().hex[:8]}")
         self._workers: list[Child] = []
 
-    def start(self) -> Child:
-        argv = [sys.executable, "-m", "tests.prove.chunked.worker", self.kafka.bootstrap, self.leg.name]
+    def start(self, *others: Counting) -> Child:
+        """A worker for the leg, and for others in the same process."""
+        names = ",".join(leg.name for leg in (self.leg, *others))
+        argv = [sys.executable, "-m", "tests.prove.chunked.worker", self.kafka.bootstrap, names]
         worker = Child("worker", argv, self._folder / f"worker-{len(self._workers)}.log")
         self._workers.append(worker)
         worker.start()
@@ -61,13 +66,21 @@ class Bench:
                 await producer.send(self.leg.entry, b"%d" % number, key, partition_of(key, PARTITIONS))
 
     async def until_taken(self) -> None:
-        await until(lambda: everything_taken(self.kafka, self.leg))
+        await self._until(lambda: everything_taken(self.kafka, self.leg))
 
     async def until_out(self, rows: int) -> None:
         async def there() -> bool:
             return len(await read_topic(self.kafka, self.leg.out)) >= rows
 
-        await until(there)
+        await self._until(there)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        give_up = time.monotonic() + SECONDS
+        while not await condition():
+            ended = [tail(worker.log) for worker in self._workers if worker.exit_code]
+            assert not ended, ended
+            assert time.monotonic() < give_up, "waited in vain"
+            await asyncio.sleep(0.1)
 
     async def differences(self) -> dict[str, int]:
         return dict(await differences(self.kafka, self.leg, await committed_offsets(self.kafka, self.leg.name)))
@@ -79,13 +92,6 @@ class Bench:
             admin.delete_records({TopicPartition(topic, number): offset for number, offset in before.items()})
         finally:
             admin.close()
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    give_up = time.monotonic() + SECONDS
-    while not await condition():
-        assert time.monotonic() < give_up, "waited in vain"
-        await asyncio.sleep(0.1)
 
 
 def exit_of(worker: Child) -> tuple[int | None, str]:
@@ -143,6 +149,60 @@ def test_a_worker_that_is_asked_to_stop_commits_and_the_next_one_restores(bench:
     asyncio.run(bench.until_taken())
     assert time.monotonic() - stopped < 6, "the first did not leave the group: its session had to run out"
     assert asyncio.run(bench.differences()) == {}
+
+
+def test_two_legs_run_in_one_process(bench: Bench, kafka: Kafka, tmp_path: Path) -> None:
+    other = Bench(bench.kafka, tmp_path)
+    create_topics(bench.kafka, [*bench.leg.topics, *other.leg.topics])
+    for one in (bench, other):
+        asyncio.run(one.produce(0, 1_000))
+    worker = bench.start(other.leg)
+    for one in (bench, other):
+        asyncio.run(one.until_taken())
+        assert asyncio.run(one.differences()) == {}
+    worker.terminate()
+    assert exit_of(worker) == (0, "no line")
+
+
+def test_a_restore_that_is_cancelled_leaves_nothing_behind(bench: Bench) -> None:
+    create_topics(bench.kafka, bench.leg.topics)
+    changelog = StreamPartition(bench.leg.changelog, 0)
+
+    async def cancel_it() -> None:
+        async with AIOKafkaProducer(**bench.kafka.client()) as producer:
+            for number in range(20_000):
+                await producer.send(changelog.topic, b"state", key_of(number), 0)
+        begun, taken = asyncio.Event(), 0
+
+        def take(records: Iterable[tuple[bytes, bytes | None]]) -> None:
+            nonlocal taken
+            taken += len(list(records))
+            begun.set()
+
+        sources = [StreamPartition(topic, 0) for topic in bench.leg.sources]
+        restoring = asyncio.create_task(restore(bench.kafka, bench.leg.name, changelog, sources, take))
+        await begun.wait()
+        restoring.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await restoring
+        assert 0 < taken < 20_000
+        assert asyncio.all_tasks() == {asyncio.current_task()}  # unclosed clients are warnings, so errors, here
+
+    asyncio.run(cancel_it())
+
+
+def test_state_without_offsets_is_refused(bench: Bench) -> None:
+    create_topics(bench.kafka, bench.leg.topics)
+
+    async def write_state() -> None:
+        async with AIOKafkaProducer(**bench.kafka.client()) as producer:
+            await producer.send(bench.leg.changelog, encode(State()), key_of(1), partition_of(key_of(1), PARTITIONS))
+
+    asyncio.run(write_state())
+    code, reason = exit_of(bench.start())
+    assert code == 70
+    assert reason.startswith("RecordsLost")
+    assert "no offsets" in reason
 
 
 def test_a_fenced_worker_ends(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""One worker process of the proof: `python -m tests.prove.chunked.worker BOOTSTRAP NAME [MUTANT]`.
+"""One worker process of the proof: `python -m tests.prove.chunked.worker BOOTSTRAP NAME[,NAME] [MUTANT]`.
 
 A mutant is a fault planted in the store on purpose; the proof must catch each:
 `outside` writes outputs outside the transaction, `roundrobin` uses the assignor that Faust would use, `unfenced` gives
@@ -58,12 +58,13 @@ def plant_unfenced(_: KafkaSettings) -> None:
 MUTANTS = {"outside": plant_outside, "roundrobin": plant_roundrobin, "unfenced": plant_unfenced}
 
 
-def main(bootstrap: str, name: str, mutant: str = "") -> int:
+def main(bootstrap: str, names: str, mutant: str = "") -> int:
     process_logging.configure(f"worker-{os.getpid()}")
     kafka = KafkaSettings(bootstrap=bootstrap)
     if mutant:
         MUTANTS[mutant](kafka)
-    return run_legs([Counting(name)], kafka, {name: SETTINGS})
+    legs = [Counting(name) for name in names.split(",")]
+    return run_legs(legs, kafka, {leg.name: SETTINGS for leg in legs})
 
 
 if __name__ == "__main__":
