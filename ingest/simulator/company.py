@@ -42,7 +42,7 @@ class VivanLosTacos:
         self._ledger.decided(moment, left, anyway)
 
     def next_in(self, stream: str) -> int:
-        """The stream's next sequence, from 0."""
+        """Sequence of the next touchpoint that a store's tills send, from 0."""
         sequence = self._sequences[stream]
         self._sequences[stream] = sequence + 1
         return sequence

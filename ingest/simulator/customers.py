@@ -44,6 +44,7 @@ class Customer:
     """
 
     __slots__ = (
+        "_sent",
         "anonymous_id",
         "chance",
         "customer_id",
@@ -67,6 +68,13 @@ class Customer:
         self.named = chance.happens(self.persona.known) or signed_in
         self.member = self.named and chance.happens(0.7)
         self.linked: frozenset[str] = frozenset()
+        self._sent: dict[str, int] = {}
+
+    def next_on(self, channel: str) -> int:
+        """Sequence of the next touchpoint that this customer's own device sends on the channel, from 0."""
+        sequence = self._sent.get(channel, 0)
+        self._sent[channel] = sequence + 1
+        return sequence
 
     def best_known(self) -> Identifiers:
         """The identifier by which the company would look this customer up."""

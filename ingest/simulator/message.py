@@ -41,7 +41,7 @@ def message(customer: Customer, step: Step, at: int, company: VivanLosTacos) -> 
     }
     if channel in _DEVICE_CHANNELS:
         stream = f"{channel}-{customer.run}-{customer.number}"
-        sent["sequence"], sent["stream"] = company.next_in(stream), stream
+        sent["sequence"], sent["stream"] = customer.next_on(channel), stream
     elif channel == "store" and "store" in step.context:
         stream = f"{step.context['store']}-{customer.run}"
         sent["sequence"], sent["stream"] = company.next_in(stream), stream
