@@ -9,21 +9,35 @@ import msgspec
 
 MAX_KEPT_BYTES = 64 * 1024
 
-# Every reason there is. Documented in docs/reference.md; a test compares.
 Reason = Literal[
-    "malformed_json",  # not JSON, or not UTF-8
-    "duplicate_key",  # the same key twice in one object
-    "invalid",  # a field is missing, of the wrong type, too large or out of range: see path
-    "too_deep",  # nested deeper than the limit
-    "too_large",  # the touchpoint is larger than the limit
-    "out_of_time",  # occurred before 1990 or more than a day ahead
-    "no_identifier",  # no identifier is left after normalisation
-    "unknown_identifier",  # an identifier of a kind that is not configured
-    "conflicting",  # same id and revision as an earlier touchpoint, other content
-    "undecodable",  # a record in a topic that is not what the topic holds
-    "unmappable",  # a row of a file that its map cannot read
-    "unwritable",  # a row that ClickHouse refuses
+    "malformed_json",
+    "duplicate_key",
+    "invalid",
+    "too_deep",
+    "too_large",
+    "out_of_time",
+    "no_identifier",
+    "unknown_identifier",
+    "conflicting",
+    "undecodable",
+    "unmappable",
+    "unwritable",
 ]
+
+REASONS: dict[Reason, str] = {
+    "malformed_json": "it is not JSON, or not UTF-8",
+    "duplicate_key": "the same key stands twice in one object",
+    "invalid": "a field is missing, of the wrong type, too large or out of range: see the path",
+    "too_deep": "it is nested deeper than the limit",
+    "too_large": "the touchpoint is larger than the limit",
+    "out_of_time": "it occurred before 1990 or more than a day ahead",
+    "no_identifier": "no identifier is left after normalisation",
+    "unknown_identifier": "an identifier is of a kind that is not configured",
+    "conflicting": "an earlier touchpoint has the same id and revision and other content; that one stands",
+    "undecodable": "a record in a topic is not what the topic holds",
+    "unmappable": "a row of a file cannot be read by its map",
+    "unwritable": "ClickHouse refuses the row",
+}
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

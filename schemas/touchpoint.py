@@ -25,7 +25,7 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Text = Annotated[str, StringConstraints(max_length=2048)]
 LongText = Annotated[str, StringConstraints(max_length=16384)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", max_length=3)]  # $ alone may let a line end through
 Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
 IdentifierValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -57,7 +57,7 @@ class Value(_Part):
 class Feedback(_Part):
     """How it felt. `score` is in the scale of its kind: NPS 0-10, CSAT 1-5, CES 1-7, stars 1-5; text has none."""
 
-    kind: Literal["nps", "csat", "ces", "stars", "text"]
+    kind: Literal["nps", "csat", "ces", "stars", "text"] = Field(description="nps, csat, ces, stars or text.")
     score: int | None = Field(None, ge=0, le=10, description="Score in the scale of the kind.")
     sentiment: Literal["negative", "neutral", "positive"] | None = Field(
         None, description="Of the text, by the source."
@@ -82,12 +82,12 @@ SCALES = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7), "stars": (1, 5), "text"
 class Consent(_Part):
     """What the customer agreed to. Without consent to analytics a touchpoint is refused and not kept."""
 
-    analytics: bool | None = None
-    marketing: bool | None = None
+    analytics: bool | None = Field(None, description="To being counted at all; false: refused.")
+    marketing: bool | None = Field(None, description="To being addressed.")
 
 
 class Touchpoint(_Part):
-    """A touchpoint as a source sends it. Unknown fields are kept in `properties` (see `ingest/accept.py`)."""
+    """A touchpoint as a source sends it. What it does not know is kept in `properties`."""
 
     channel: Label = Field(description="Where it happened: web, app, store, call_center, email, ads, …")
     name: Label = Field(description="What happened, for example checkout_started.")
@@ -105,10 +105,10 @@ class Touchpoint(_Part):
         0, ge=0, le=MAX_REVISION, description="Higher replaces lower; sources that correct start at 1."
     )
     retracted: bool = Field(False, description="This revision takes the touchpoint back.")
-    context: Context | None = None
-    value: Value | None = None
-    feedback: Feedback | None = None
-    consent: Consent | None = None
+    context: Context | None = Field(None, description="Where and how it happened.")
+    value: Value | None = Field(None, description="Money that it carries.")
+    feedback: Feedback | None = Field(None, description="How it felt.")
+    consent: Consent | None = Field(None, description="What the customer agreed to.")
     properties: dict[Label, JsonValue] = Field(
         default_factory=dict, max_length=MAX_PROPERTIES, description="Anything else, JSON."
     )
