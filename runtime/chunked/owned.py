@@ -15,7 +15,7 @@ from faust.types import TP
 
 from runtime import metrics
 from runtime.chunked.errors import LegError
-from runtime.chunked.privates import Fetched
+from runtime.chunked.privates import Fetched, Reading
 from runtime.chunked.restore import restore
 from runtime.chunked.transaction import Transaction, commit, transactional_producer
 
@@ -26,6 +26,8 @@ CLOSE_SECONDS = 5.0
 CONNECT_SECONDS = 30.0
 # aiokafka's fetching can die without telling anybody; a process that does nothing is worse than one that ends.
 STALL_SECONDS = 60.0
+# A chunk is shown lost by the one after it; where none follows, by being under way for so long.
+LOST_SECONDS = 10.0
 # A record gets its append time before anybody can see it: the broker still has to write and replicate it.
 APPEND_MARGIN_MS = 500
 
@@ -53,7 +55,7 @@ class OwnedPartition:
         self._taken = 0  # records since the last collect
         self._commit_seconds = 0.0
         self._woken = 0.0  # when the first of the pending work came
-        self._resumed = 0.0
+        self._moved = dict.fromkeys(store.leg.sources, 0.0)  # when each source was last sought or taken from
         self._seeking = asyncio.Lock()
         self._work, self._hurry, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._settled.set()
@@ -105,10 +107,11 @@ class OwnedPartition:
 
     async def _resume(self) -> None:
         async with self._seeking:
-            self._seek, self._resumed = self._store.next_seek(), time.time()
+            self._seek = self._store.next_seek()
             positions = {TP(topic, self.number): offset for topic, offset in self._positions.items()}
             with suppress(IllegalStateError):  # revoked just now: the next assignment decides
                 await self._store.consumer.seek_to(self._seek, positions)
+                self._moved = dict.fromkeys(self._positions, time.time())
                 self.ready = True
 
     def assigned_again(self) -> None:
@@ -129,13 +132,11 @@ class OwnedPartition:
             return
         chunk = fetched.chunk
         if fetched.start != self._positions[chunk.topic]:
-            log.info("chunk lost on the way, reading again", leg=self._leg, topic=chunk.topic, partition=self.number)
-            metrics.LEG_SEEKS.labels(self._leg).inc()
-            self.ready = False
-            self._tasks.add(self._store.spawn(self._resume()))
+            self._read_again(chunk.topic)
             return
         self._state.take(chunk)
         self._positions[chunk.topic] = fetched.next
+        self._moved[chunk.topic] = time.time()
         self._read_to[chunk.topic] = max(self._read_to[chunk.topic], chunk.timestamps[-1])
         self._taken += len(chunk.offsets)
         metrics.LEG_RECORDS.labels(self._leg, chunk.topic).inc(len(chunk.offsets))
@@ -143,26 +144,37 @@ class OwnedPartition:
         if self._taken >= self._store.settings.batch:
             self._hurry.set()
 
+    def _read_again(self, topic: str) -> None:
+        log.info("chunk lost on the way, reading again", leg=self._leg, topic=topic, partition=self.number)
+        metrics.LEG_SEEKS.labels(self._leg).inc()
+        self.ready = False
+        self._tasks.add(self._store.spawn(self._resume()))
+
     def tick(self, now: int) -> None:
-        """Let time pass for the leg, with what has been read."""
+        """Let time pass for the leg, with what has been read. Raises LegError when nothing is being fetched."""
         self._tasks = {task for task in self._tasks if not task.done()}
         if not self.ready:
             return
         for topic, position in self._positions.items():
             reading = self._store.consumer.reading(topic, self.number)
-            if reading is None or reading.seek != self._seek or reading.end < 0:
-                continue
-            # Transaction markers lie between what was taken and the end: no record between start and position.
-            at_end = reading.start <= position and reading.position >= reading.end
-            if at_end:
-                self._read_to[topic] = max(self._read_to[topic], reading.asked - APPEND_MARGIN_MS)
-            if now - max(reading.asked, self._resumed * 1000) > STALL_SECONDS * 1000:
-                raise LegError(f"{topic}-{self.number}: no fetch has been answered for {STALL_SECONDS:.0f} s")
-            lag = 0 if at_end else max(0, reading.end - position)
-            metrics.LEG_LAG.labels(self._leg, topic, self.number).set(lag)
+            if reading is not None and reading.seek == self._seek:
+                self._look_at(topic, position, reading, now)
         self._state.tick(now, self._read_to)
         if self._state.pending():
             self._wake()
+
+    def _look_at(self, topic: str, position: int, reading: Reading, now: int) -> None:
+        # Transaction markers lie between what was taken and the end: no record between start and position.
+        at_end = reading.start <= position and reading.position >= reading.end >= 0
+        if at_end:
+            self._read_to[topic] = max(self._read_to[topic], reading.asked - APPEND_MARGIN_MS)
+        lag = 0 if at_end else max(0, reading.end - position)
+        metrics.LEG_LAG.labels(self._leg, topic, self.number).set(lag)
+        still = now / 1000 - self._moved[topic]
+        if still > STALL_SECONDS and now - reading.asked > STALL_SECONDS * 1000:
+            raise LegError(f"{topic}-{self.number}: no fetch has been answered for {STALL_SECONDS:.0f} s")
+        if reading.start > position and still > LOST_SECONDS:
+            self._read_again(topic)
 
     def _wake(self) -> None:
         if not self._work.is_set():

@@ -220,6 +220,8 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         except OffsetOutOfRangeError as error:
             self.app.fail(error)
             raise
+        if not self.flow_active:  # a rebalance began meanwhile; what it makes stale the store sees by its seek number
+            await self.wait(self.can_resume_flow)
         for tp, fetched in chunks.items():
             if fetched is None:
                 continue
