@@ -22,6 +22,10 @@ from schemas.touchpoint import MAX_DEPTH, MAX_TOUCHPOINT_BYTES
 __all__ = ["Accepted", "Rejected", "accept", "accept_request"]
 
 
+# Numbers may be longer in the topic than as they were sent: 1e15 is 1000000000000000.0 there.
+MAX_STORED_BYTES = 2 * MAX_TOUCHPOINT_BYTES
+
+
 class Accepted(NamedTuple):
     """The record of the `touchpoints` topic: its key (the address) and its value (a `StoredTouchpoint` as JSON)."""
 
@@ -205,7 +209,7 @@ def accept_record(
     return _stored(draft)
 
 
-def _stored(draft: _Draft) -> Accepted:
+def _stored(draft: _Draft) -> Accepted | Rejected:
     touchpoint = draft.touchpoint
     key = address(draft.identifiers, draft.event_id, touchpoint.revision, draft.kinds)
     stored = StoredStruct(
@@ -231,4 +235,7 @@ def _stored(draft: _Draft) -> Accepted:
         consent=touchpoint.consent,
         properties=touchpoint.properties,
     )
-    return Accepted(key.encode(), encode(stored))
+    value = encode(stored)
+    if len(value) > MAX_STORED_BYTES:
+        return Rejected("too_large", "", "its numbers, written out, are too large: send them as text")
+    return Accepted(key.encode(), value)

@@ -56,7 +56,8 @@ def _type(annotation: Any, constraints: list[Any] | None = None) -> Any:
         inner, *extra = get_args(annotation)
         return _type(inner, [*extra, *(constraints or [])])
     if origin in (Union, types.UnionType):
-        return Union[tuple(_type(part) for part in get_args(annotation))]  # noqa: UP007
+        parts = get_args(annotation)  # of `int | None` the constraints are the number's
+        return Union[tuple(_type(part, None if part is type(None) else constraints) for part in parts)]  # noqa: UP007
     if origin is dict:
         key, value = get_args(annotation)
         annotation = dict[_type(key), _type(value)]  # type: ignore[misc]
