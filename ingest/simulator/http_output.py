@@ -37,7 +37,6 @@ class HttpOutput(Batches):
         return None
 
     def close(self) -> None:
-        self.flush()
         self._pool.clear()
 
 

@@ -14,6 +14,7 @@ from runtime.settings import KafkaSettings
 from schemas.topics import TOUCHPOINTS
 
 MAX_WAITING_BYTES = 8 << 20
+READY_TRIES = 100  # of 20 ms
 
 
 class KafkaOutput(Batches):
@@ -40,10 +41,13 @@ class KafkaOutput(Batches):
         return None
 
     async def _acknowledged(self, at: int, records: list[tuple[bytes, bytes]]) -> None:
-        await asyncio.sleep(0)  # lets the producer look around before the first try
+        # Between two batches nothing of the producer runs: let it look whether the broker is there.
+        for _ in range(READY_TRIES):
+            if self._producer.ready:
+                break
+            await asyncio.sleep(0.02)
         await self._producer.put(at, {TOUCHPOINTS.name: records})
 
     def close(self) -> None:
-        self.flush()
         self._runner.run(self._producer.stop())
         self._runner.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol, cast
 
 BATCH = 500
 BATCH_BYTES = 1 << 20
-MAX_PAUSE = 30.0  # seconds between two tries
+MAX_PAUSE = 5.0  # seconds between two tries
 GIVE_UP_AFTER = 300.0  # seconds without any success
 
 
@@ -29,7 +30,8 @@ class Output(Protocol):
     def flush(self) -> None:
         """Hand over what waits, and wait until it is acknowledged. Raises OutputError."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of file or connection; what was not flushed is lost."""
 
 
 class FileOutput:
@@ -38,15 +40,15 @@ class FileOutput:
     rejected = 0
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes]
+        self._open = ExitStack()  # what `close` closes, the inner file last
         if str(path) == "-":
-            self._file = sys.stdout.buffer
-        elif path.suffix == ".gz":
+            self._file: IO[bytes] = sys.stdout.buffer
+            return
+        self._file = self._open.enter_context(path.open("wb", buffering=1 << 20))
+        if path.suffix == ".gz":
             # A fixed time in the header: equal scenarios give equal files.
-            self._raw = path.open("wb")
-            self._file = cast("IO[bytes]", gzip.GzipFile("", "wb", 5, self._raw, mtime=0))
-        else:
-            self._file = path.open("wb", buffering=1 << 20)
+            packed = self._open.enter_context(gzip.GzipFile("", "wb", 5, self._file, mtime=0))
+            self._file = cast("IO[bytes]", packed)
 
     def write(self, touchpoint: bytes) -> None:
         self._file.write(touchpoint + b"\n")
@@ -56,10 +58,7 @@ class FileOutput:
 
     def close(self) -> None:
         self.flush()
-        if self._file is not sys.stdout.buffer:
-            self._file.close()
-        if hasattr(self, "_raw"):
-            self._raw.close()
+        self._open.close()
 
 
 class Batches:
