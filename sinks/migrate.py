@@ -1,4 +1,4 @@
-"""Bring the database to the shape that this release needs: `python -m sinks.migrate`.
+"""Bring the database to the shape that this release needs: `python -m sinks.migrate`; `--schema` prints that shape.
 
 Migrations are numbered SQL files, applied in order, forward only, and frozen once shipped: an edited one is refused by its
 hash. ClickHouse has no transactions over DDL and no locks, so every statement must be one that may run twice
@@ -110,6 +110,10 @@ def main() -> None:
     settings = ClickHouseSettings()
     try:
         done = migrate(settings)
+        if sys.argv[1:] == ["--schema"]:
+            with connect(settings) as client:
+                print(schema(client), end="")
+            return
     except (MigrationError, ClickHouseError, OSError) as error:
         print(f"cannot migrate {settings.database} on {settings.host}: {error}", file=sys.stderr)
         raise SystemExit(1) from error

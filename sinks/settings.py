@@ -48,6 +48,6 @@ class SinkSettings(ProcessSettings):
     )
     journeys_file: Path = Field(
         DEFAULT_FILE,
-        validation_alias="DESIRELINE_JOURNEYS",
+        validation_alias="DESIRELINE_DEFINITIONS",
         description="File of the journey definitions, for the names of their stages.",
     )

@@ -99,7 +99,7 @@ CREATE VIEW IF NOT EXISTS v_journeys
 )
 AS SELECT
     journey_id, person_id, definition, definition_version, started_at, last_at,
-    if(status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at <= now64(3, 'UTC'),
+    if(status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC'),
        'dropped_off', CAST(status, 'String')) AS status,
     stage, furthest_stage, arrayMap(bit -> toUInt8(bit), bitPositionsToArray(stages)) AS stages,
     nullIf(completed_at, toDateTime64(0, 3, 'UTC')) AS completed_at, nullIf(due_at, toDateTime64(0, 3, 'UTC')) AS due_at,
@@ -144,7 +144,7 @@ FROM
     SELECT
         journey_id, definition, started_at, entry_channel, drop_off_stage, recovered_at,
         status = 'completed' AS completed,
-        status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at <= now64(3, 'UTC') AS overdue,
+        status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC') AS overdue,
         status = 'dropped_off' OR overdue AS silent,
         if(overdue, journeys.stage, arrayElement(drop_off_stage, -1)) AS silent_stage,
         arrayPopBack(arrayCompact(arrayFilter(rank -> rank > 0, path_stage))) AS left_stages,

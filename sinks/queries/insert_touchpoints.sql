@@ -16,7 +16,7 @@ SELECT
     tupleElement(feedback, 'kind'), tupleElement(feedback, 'score'), tupleElement(feedback, 'sentiment'),
     tupleElement(feedback, 'text'), tupleElement(feedback, 'about'),
     tupleElement(consent, 'analytics'), tupleElement(consent, 'marketing'), properties,
-    bitShiftLeft(toUInt128(revision), 64) + (18446744073709551615 - _offset), retracted
+    bitShiftLeft(toUInt128(revision), 64) + bitNot(_offset), retracted
 FROM input('
     event_id UUID, source LowCardinality(String), source_event_id String, address String,
     identifiers Map(LowCardinality(String), String), channel LowCardinality(String), name LowCardinality(String),

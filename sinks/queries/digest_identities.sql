@@ -1,0 +1,5 @@
+-- Without `at` and `source`: they tell which sighting was announced, not what is so.
+SELECT toJSONString((identifier, person_id)), ''
+FROM identities FINAL
+ORDER BY identifier
+SETTINGS max_bytes_before_external_sort = 1000000000

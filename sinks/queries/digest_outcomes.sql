@@ -1,0 +1,10 @@
+-- Without `historical`, which tells when it was learnt.
+SELECT
+    toJSONString((
+        outcome_id, journey_id, person_id, definition, kind, toUnixTimestamp64Milli(at), stage, channel, touchpoint
+    )),
+    ''
+FROM outcomes FINAL
+WHERE NOT retracted AND toUnixTimestamp64Milli(at) <= {as_of:Int64}
+ORDER BY outcome_id
+SETTINGS max_bytes_before_external_sort = 1000000000

@@ -1,0 +1,905 @@
+CREATE TABLE dead_letters
+(
+    `at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `source` LowCardinality(String),
+    `leg` LowCardinality(String),
+    `reason` LowCardinality(String),
+    `path` LowCardinality(String),
+    `message` String CODEC(ZSTD(1)),
+    `address` String CODEC(ZSTD(1)),
+    `record` String CODEC(ZSTD(3)),
+    `bytes` UInt64 CODEC(T64, ZSTD(1)),
+    `sha256` String CODEC(ZSTD(1)),
+    `position` String CODEC(ZSTD(1)),
+    CONSTRAINT complete CHECK notEmpty(reason) AND notEmpty(leg)
+)
+ENGINE = ReplacingMergeTree
+ORDER BY position
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+
+CREATE TABLE dirty_hours
+(
+    `definition` LowCardinality(String),
+    `hour` DateTime('UTC'),
+    `written_at` DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (written_at, definition, hour)
+TTL toDateTime(written_at) + toIntervalDay(7)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE identities
+(
+    `identifier` String CODEC(ZSTD(1)),
+    `person_id` UUID,
+    `at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `source` LowCardinality(String),
+    `version` UInt128 CODEC(ZSTD(1)),
+    CONSTRAINT complete CHECK notEmpty(identifier) AND (person_id != toUUID('00000000-0000-0000-0000-000000000000'))
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY identifier
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
+
+CREATE VIEW journey_stages
+(
+    `journey_id` UUID COMMENT 'The journey',
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `started_at` DateTime64(3, 'UTC') COMMENT 'Start of the journey',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of its first touchpoint',
+    `stage` UInt8 COMMENT 'A stage that it entered',
+    `dropped_off` UInt8 COMMENT 'Fell silent at this stage and has not come back',
+    `recovered` UInt8 COMMENT 'Fell silent at this stage and came back',
+    `moved_on` UInt8 COMMENT 'Not dropped_off; left it for another stage or reached the goal',
+    `completed` UInt8 COMMENT 'The journey reached its goal'
+)
+COMMENT 'One row per live journey and stage that it entered. Exact now.'
+AS SELECT
+    journey_id,
+    definition,
+    started_at,
+    entry_channel,
+    stage,
+    silent AND (stage = silent_stage) AS dropped_off,
+    arrayExists((at_stage, back) -> ((at_stage = stage) AND (back > toDateTime64(0, 3, 'UTC'))), drop_off_stage, recovered_at) AS recovered,
+    (NOT dropped_off) AND (completed OR has(left_stages, stage)) AS moved_on,
+    completed
+FROM
+(
+    SELECT
+        journey_id,
+        definition,
+        started_at,
+        entry_channel,
+        drop_off_stage,
+        recovered_at,
+        status = 'completed' AS completed,
+        (status IN ('open', 'recovered')) AND (due_at > toDateTime64(0, 3, 'UTC')) AND (due_at < now64(3, 'UTC')) AS overdue,
+        (status = 'dropped_off') OR overdue AS silent,
+        if(overdue, journeys.stage, arrayElement(drop_off_stage, -1)) AS silent_stage,
+        arrayPopBack(arrayCompact(arrayFilter(rank -> (rank > 0), path_stage))) AS left_stages,
+        arrayFilter(bit -> (bit > 0), bitPositionsToArray(stages)) AS entered_stages
+    FROM journeys
+    FINAL
+)
+ARRAY JOIN arrayMap(bit -> toUInt8(bit), entered_stages) AS stage;
+
+CREATE TABLE journeys
+(
+    `journey_id` UUID,
+    `person_id` UUID,
+    `definition` LowCardinality(String),
+    `definition_version` UInt32 CODEC(ZSTD(1)),
+    `started_at` DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    `last_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `status` Enum8('open' = 1, 'completed' = 2, 'dropped_off' = 3, 'recovered' = 4),
+    `stage` UInt8,
+    `furthest_stage` UInt8,
+    `stages` UInt64 CODEC(T64, ZSTD(1)),
+    `completed_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `due_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `touchpoints` UInt32 CODEC(T64, ZSTD(1)),
+    `entry_channel` LowCardinality(String),
+    `value` Map(LowCardinality(String), Int64) CODEC(ZSTD(1)),
+    `peak_end` Nullable(Float64) CODEC(ZSTD(1)),
+    `drop_off_at` Array(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    `drop_off_stage` Array(UInt8) CODEC(ZSTD(1)),
+    `drop_off_step` Array(UInt32) CODEC(ZSTD(1)),
+    `recovered_at` Array(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    `feedback_kind` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `feedback_score` Array(Int8) CODEC(ZSTD(1)),
+    `feedback_step` Array(UInt32) CODEC(ZSTD(1)),
+    `path_time` Array(DateTime64(3, 'UTC')) CODEC(Delta(8), ZSTD(1)),
+    `path_channel` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `path_touchpoint` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `path_stage` Array(UInt8) CODEC(ZSTD(1)),
+    `arrived_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `is_deleted` UInt8,
+    CONSTRAINT complete CHECK notEmpty(definition) AND (journey_id != toUUID('00000000-0000-0000-0000-000000000000')),
+    CONSTRAINT in_time CHECK (started_at >= toDateTime64('1990-01-01', 3, 'UTC')) AND (started_at < toDateTime64('2201-01-01', 3, 'UTC'))
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+PARTITION BY toYYYYMM(started_at)
+ORDER BY (definition, started_at, journey_id)
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+
+CREATE TABLE journeys_by_person
+(
+    `person_id` UUID,
+    `journey_id` UUID CODEC(NONE),
+    `definition` LowCardinality(String),
+    `started_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `is_deleted` UInt8
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (person_id, journey_id)
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
+
+CREATE MATERIALIZED VIEW journeys_to_persons TO journeys_by_person
+(
+    `person_id` UUID,
+    `journey_id` UUID,
+    `definition` LowCardinality(String),
+    `started_at` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `is_deleted` UInt8
+)
+AS SELECT
+    person_id,
+    journey_id,
+    definition,
+    started_at,
+    version,
+    is_deleted
+FROM journeys;
+
+CREATE TABLE migrations
+(
+    `number` UInt32,
+    `name` String,
+    `sha256` String,
+    `applied_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY number
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE outcomes
+(
+    `outcome_id` UUID,
+    `journey_id` UUID,
+    `person_id` UUID,
+    `definition` LowCardinality(String),
+    `kind` Enum8('dropped_off' = 1, 'recovered' = 2, 'completed' = 3),
+    `at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `stage` UInt8,
+    `channel` LowCardinality(String),
+    `touchpoint` LowCardinality(String),
+    `historical` Bool,
+    `retracted` Bool,
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    CONSTRAINT complete CHECK outcome_id != toUUID('00000000-0000-0000-0000-000000000000')
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(at)
+ORDER BY (toStartOfHour(at), outcome_id)
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+
+CREATE TABLE person_touchpoints
+(
+    `person_id` UUID CODEC(ZSTD(1)),
+    `event_id` UUID CODEC(NONE),
+    `occurred_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `sequence` Int32 CODEC(ZSTD(1)),
+    `channel` LowCardinality(String),
+    `name` LowCardinality(String),
+    `rules` Array(UInt8) CODEC(ZSTD(1)),
+    `amount` Int64 CODEC(ZSTD(1)),
+    `currency` LowCardinality(String),
+    `feedback` LowCardinality(String),
+    `score` Int8 CODEC(ZSTD(1)),
+    `sentiment` LowCardinality(String),
+    `arrived_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `is_deleted` UInt8,
+    CONSTRAINT complete CHECK (person_id != toUUID('00000000-0000-0000-0000-000000000000')) AND (event_id != toUUID('00000000-0000-0000-0000-000000000000')),
+    CONSTRAINT in_time CHECK is_deleted OR ((occurred_at >= toDateTime64('1990-01-01', 3, 'UTC')) AND (occurred_at < toDateTime64('2201-01-01', 3, 'UTC')))
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (person_id, event_id)
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
+
+CREATE TABLE refreshes
+(
+    `rollups` LowCardinality(String),
+    `seen_until` DateTime64(6, 'UTC'),
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY rollups
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE rollup_channel_paths
+(
+    `day` Date,
+    `definition` LowCardinality(String),
+    `entry_channel` LowCardinality(String),
+    `channel_path` Array(LowCardinality(String)),
+    `journeys` UInt32 CODEC(T64, ZSTD(1)),
+    `completed` UInt32 CODEC(T64, ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(day)
+ORDER BY (definition, day, entry_channel, channel_path)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE rollup_funnel
+(
+    `hour` DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    `definition` LowCardinality(String),
+    `entry_channel` LowCardinality(String),
+    `stage` UInt8,
+    `entered` UInt32 CODEC(T64, ZSTD(1)),
+    `moved_on` UInt32 CODEC(T64, ZSTD(1)),
+    `dropped_off` UInt32 CODEC(T64, ZSTD(1)),
+    `still_open` UInt32 CODEC(T64, ZSTD(1)),
+    `recovered` UInt32 CODEC(T64, ZSTD(1)),
+    `decided` UInt32 CODEC(T64, ZSTD(1)),
+    `completed` UInt32 CODEC(T64, ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(hour)
+ORDER BY (definition, hour, entry_channel, stage)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE rollup_steps
+(
+    `day` Date,
+    `definition` LowCardinality(String),
+    `entry_channel` LowCardinality(String),
+    `step` UInt8,
+    `channel` LowCardinality(String),
+    `next_channel` LowCardinality(String),
+    `journeys` UInt32 CODEC(T64, ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(day)
+ORDER BY (definition, day, entry_channel, step, channel, next_channel)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE rollup_touchpoints
+(
+    `day` Date,
+    `definition` LowCardinality(String),
+    `entry_channel` LowCardinality(String),
+    `channel` LowCardinality(String),
+    `touchpoint` LowCardinality(String),
+    `touchpoints` UInt32 CODEC(T64, ZSTD(1)),
+    `journeys` UInt32 CODEC(T64, ZSTD(1)),
+    `dropped_after` UInt32 CODEC(T64, ZSTD(1)),
+    `repeats` UInt32 CODEC(T64, ZSTD(1)),
+    `escalations` UInt32 CODEC(T64, ZSTD(1)),
+    `wait_ms` UInt64 CODEC(T64, ZSTD(1)),
+    `nps_promoters` UInt32 CODEC(T64, ZSTD(1)),
+    `nps_detractors` UInt32 CODEC(T64, ZSTD(1)),
+    `nps_answers` UInt32 CODEC(T64, ZSTD(1)),
+    `csat_satisfied` UInt32 CODEC(T64, ZSTD(1)),
+    `csat_answers` UInt32 CODEC(T64, ZSTD(1)),
+    `ces_easy` UInt32 CODEC(T64, ZSTD(1)),
+    `ces_sum` UInt32 CODEC(T64, ZSTD(1)),
+    `ces_answers` UInt32 CODEC(T64, ZSTD(1)),
+    `stars_sum` UInt32 CODEC(T64, ZSTD(1)),
+    `stars_answers` UInt32 CODEC(T64, ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(day)
+ORDER BY (definition, day, entry_channel, channel, touchpoint)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE rollup_transitions
+(
+    `day` Date,
+    `definition` LowCardinality(String),
+    `entry_channel` LowCardinality(String),
+    `touchpoint` LowCardinality(String),
+    `next_touchpoint` LowCardinality(String),
+    `transitions` UInt32 CODEC(T64, ZSTD(1)),
+    `version` UInt64 CODEC(T64, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(day)
+ORDER BY (definition, day, entry_channel, touchpoint, next_touchpoint)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE stages
+(
+    `definition` LowCardinality(String),
+    `stage` UInt8,
+    `definition_version` UInt32,
+    `name` LowCardinality(String),
+    `patience_ms` UInt64,
+    `is_goal` Bool
+)
+ENGINE = ReplacingMergeTree(definition_version)
+ORDER BY (definition, stage)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE touchpoints
+(
+    `event_id` UUID CODEC(NONE),
+    `source` LowCardinality(String),
+    `source_event_id` String CODEC(ZSTD(1)),
+    `address` String CODEC(ZSTD(1)),
+    `identifiers` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `channel` LowCardinality(String),
+    `name` LowCardinality(String),
+    `occurred_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `received_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `sent_at` Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    `clock` LowCardinality(String),
+    `stream` String CODEC(ZSTD(1)),
+    `sequence` Nullable(Int32) CODEC(ZSTD(1)),
+    `revision` UInt32 CODEC(ZSTD(1)),
+    `page` String CODEC(ZSTD(1)),
+    `referrer` String CODEC(ZSTD(1)),
+    `campaign` LowCardinality(String),
+    `store` LowCardinality(String),
+    `agent` LowCardinality(String),
+    `queue` LowCardinality(String),
+    `device` LowCardinality(String),
+    `locale` LowCardinality(String),
+    `amount` Int64 CODEC(ZSTD(1)),
+    `currency` LowCardinality(String),
+    `feedback` LowCardinality(String),
+    `score` Nullable(Int8) CODEC(ZSTD(1)),
+    `sentiment` LowCardinality(String),
+    `feedback_text` String CODEC(ZSTD(1)),
+    `feedback_about` String CODEC(ZSTD(1)),
+    `consent_analytics` Nullable(Bool) CODEC(ZSTD(1)),
+    `consent_marketing` Nullable(Bool) CODEC(ZSTD(1)),
+    `properties` String CODEC(ZSTD(1)),
+    `version` UInt128 CODEC(ZSTD(1)),
+    `is_deleted` UInt8,
+    CONSTRAINT complete CHECK notEmpty(name) AND notEmpty(channel) AND (event_id != toUUID('00000000-0000-0000-0000-000000000000')),
+    CONSTRAINT occurred_in_time CHECK (occurred_at >= toDateTime64('1990-01-01', 3, 'UTC')) AND (occurred_at < toDateTime64('2201-01-01', 3, 'UTC')),
+    CONSTRAINT received_in_time CHECK (received_at >= toDateTime64('1990-01-01', 3, 'UTC')) AND (received_at < toDateTime64('2201-01-01', 3, 'UTC'))
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY event_id
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+
+CREATE VIEW v_channel_paths
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `channel_path` Array(LowCardinality(String)) COMMENT 'Channels in order, repeats collapsed',
+    `journeys` UInt64 COMMENT 'Journeys that took this path so far; add up over days',
+    `completed` UInt64 COMMENT 'Of them, reached the goal'
+)
+COMMENT 'Paths across channels, whole. Exact now; v_daily_channel_paths holds the first six channels and is faster.'
+AS SELECT
+    definition,
+    toDate(started_at) AS day,
+    entry_channel,
+    arrayCompact(path_channel) AS channel_path,
+    count() AS journeys,
+    countIf(status = 'completed') AS completed
+FROM
+(
+    SELECT
+        definition,
+        started_at,
+        entry_channel,
+        path_channel,
+        status
+    FROM journeys
+    FINAL
+)
+GROUP BY
+    definition,
+    day,
+    entry_channel,
+    channel_path;
+
+CREATE VIEW v_daily_channel_paths
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `channel_path` Array(LowCardinality(String)) COMMENT 'First six channels in order, repeats collapsed',
+    `journeys` UInt32 COMMENT 'Journeys that took this path so far; add up over days',
+    `completed` UInt32 COMMENT 'Of them, reached the goal'
+)
+COMMENT 'Paths across channels. Prepared: seconds to a minute old.'
+AS SELECT
+    definition,
+    day,
+    entry_channel,
+    channel_path,
+    journeys,
+    completed
+FROM rollup_channel_paths
+FINAL
+WHERE journeys > 0;
+
+CREATE VIEW v_daily_steps
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `step` UInt8 COMMENT 'From which step, from 1; at most 5',
+    `channel` LowCardinality(String) COMMENT 'Channel at this step',
+    `next_channel` LowCardinality(String) COMMENT 'Channel at the next step',
+    `journeys` UInt32 COMMENT 'Journeys that went this way; add up over days and channels'
+)
+COMMENT 'The first six steps of journeys by channel, for a Sankey diagram. Prepared: seconds to a minute old.'
+AS SELECT
+    definition,
+    day,
+    entry_channel,
+    step,
+    channel,
+    next_channel,
+    journeys
+FROM rollup_steps
+FINAL
+WHERE journeys > 0;
+
+CREATE VIEW v_daily_touchpoints
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `channel` LowCardinality(String) COMMENT 'Channel of the touchpoint',
+    `touchpoint` LowCardinality(String) COMMENT 'Name of the touchpoint',
+    `touchpoints` UInt32 COMMENT 'How often it occurred',
+    `journeys` UInt32 COMMENT 'In how many journeys',
+    `dropped_after` UInt32 COMMENT 'Journeys that are dropped off with it as their last touchpoint',
+    `repeats` UInt32 COMMENT 'Times it was followed by itself',
+    `escalations` UInt32 COMMENT 'Times it was followed by the call center, coming from another channel',
+    `wait_ms` UInt64 COMMENT 'Time until the next touchpoint, added up, in ms',
+    `nps_promoters` UInt32 COMMENT 'NPS answers 9–10',
+    `nps_detractors` UInt32 COMMENT 'NPS answers 0–6',
+    `nps_answers` UInt32 COMMENT 'NPS answers; NPS = 100 × (promoters − detractors) / answers',
+    `csat_satisfied` UInt32 COMMENT 'CSAT answers 4–5',
+    `csat_answers` UInt32 COMMENT 'CSAT answers',
+    `ces_easy` UInt32 COMMENT 'CES answers of 5 and more',
+    `ces_sum` UInt32 COMMENT 'CES answers, added up',
+    `ces_answers` UInt32 COMMENT 'CES answers',
+    `stars_sum` UInt32 COMMENT 'Stars, added up',
+    `stars_answers` UInt32 COMMENT 'Reviews with stars'
+)
+COMMENT 'Touchpoints within journeys, with friction and feedback. Prepared: seconds to a minute old.'
+AS SELECT
+    definition,
+    day,
+    entry_channel,
+    channel,
+    touchpoint,
+    touchpoints,
+    journeys,
+    dropped_after,
+    repeats,
+    escalations,
+    wait_ms,
+    nps_promoters,
+    nps_detractors,
+    nps_answers,
+    csat_satisfied,
+    csat_answers,
+    ces_easy,
+    ces_sum,
+    ces_answers,
+    stars_sum,
+    stars_answers
+FROM rollup_touchpoints
+FINAL
+WHERE touchpoints > 0;
+
+CREATE VIEW v_daily_transitions
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `touchpoint` LowCardinality(String) COMMENT 'Name of a touchpoint',
+    `next_touchpoint` LowCardinality(String) COMMENT 'Name of the one that follows it directly in the same journey',
+    `transitions` UInt32 COMMENT 'How often; add up over days and channels'
+)
+COMMENT 'As v_transitions. Prepared: seconds to a minute old.'
+AS SELECT
+    definition,
+    day,
+    entry_channel,
+    touchpoint,
+    next_touchpoint,
+    transitions
+FROM rollup_transitions
+FINAL
+WHERE transitions > 0;
+
+CREATE VIEW v_dead_letters
+(
+    `at` DateTime64(3, 'UTC') COMMENT 'When it was refused',
+    `source` LowCardinality(String) COMMENT 'Who sent it',
+    `leg` LowCardinality(String) COMMENT 'Who refused it: collector, import, identity, stitch, sink',
+    `reason` LowCardinality(String) COMMENT 'Why; all reasons are in docs/reference.md',
+    `path` LowCardinality(String) COMMENT 'Where in the record; empty: the whole',
+    `message` String COMMENT 'What is wrong and how to fix it',
+    `address` String COMMENT 'topic/partition/offset, file:line, or request/index',
+    `record` String COMMENT 'The record, cut at 64 kB',
+    `bytes` UInt64 COMMENT 'Its size',
+    `sha256` String COMMENT 'Hash of the whole record'
+)
+COMMENT 'What was not accepted, with the reason and the place. Exact now. Holds plain identifiers.'
+AS SELECT
+    at,
+    source,
+    leg,
+    reason,
+    path,
+    message,
+    address,
+    record,
+    bytes,
+    sha256
+FROM dead_letters
+FINAL;
+
+CREATE VIEW v_drop_off
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `stage` UInt8 COMMENT 'Rank of the stage, from 1',
+    `stage_name` LowCardinality(String) COMMENT 'Its name',
+    `entered` UInt64 COMMENT 'Journeys that entered the stage',
+    `decided` UInt64 COMMENT 'Of them, left it for another stage, reached the goal, or fell silent beyond its patience',
+    `dropped_off` UInt64 COMMENT 'Of them, fell silent here and have not come back',
+    `recovered` UInt64 COMMENT 'Of them, fell silent here and came back',
+    `drop_off_rate` Float64 COMMENT 'dropped_off / decided; over several rows: sum(dropped_off) / sum(decided)'
+)
+COMMENT 'Drop-off rate per stage, each journey once per stage, recovered beside it. Exact now.'
+AS SELECT
+    definition,
+    day,
+    entry_channel,
+    stage,
+    named.name AS stage_name,
+    entered,
+    decided,
+    dropped_off,
+    recovered,
+    if(decided = 0, 0, dropped_off / decided) AS drop_off_rate
+FROM
+(
+    SELECT
+        definition,
+        toDate(started_at) AS day,
+        entry_channel,
+        stage,
+        count() AS entered,
+        countIf(moved_on OR journey_stages.dropped_off OR journey_stages.recovered) AS decided,
+        sum(journey_stages.dropped_off) AS dropped_off,
+        sum(journey_stages.recovered) AS recovered
+    FROM journey_stages
+    GROUP BY
+        definition,
+        day,
+        entry_channel,
+        stage
+) AS counted
+LEFT JOIN
+(
+    SELECT
+        definition,
+        stage,
+        name
+    FROM stages
+    FINAL
+) AS named USING (definition, stage);
+
+CREATE VIEW v_funnel
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `hour` DateTime('UTC') COMMENT 'Hour in which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `stage` UInt8 COMMENT 'Rank of the stage, from 1',
+    `stage_name` LowCardinality(String) COMMENT 'Its name',
+    `entered` UInt32 COMMENT 'Journeys that entered the stage = moved_on + dropped_off + still_open',
+    `moved_on` UInt32 COMMENT 'Of them, left it for another stage or reached the goal, and are not dropped off here',
+    `dropped_off` UInt32 COMMENT 'Of them, fell silent here beyond its patience and have not come back',
+    `still_open` UInt32 COMMENT 'Of them, still here within its patience',
+    `recovered` UInt32 COMMENT 'Of them, fell silent here and came back, wherever they are now',
+    `completed` UInt32 COMMENT 'Of them, reached the goal'
+)
+COMMENT 'Journeys per stage and hour of start. Prepared: seconds old. Add up over hours and channels.'
+AS SELECT
+    definition,
+    hour,
+    entry_channel,
+    stage,
+    named.name AS stage_name,
+    entered,
+    moved_on,
+    dropped_off,
+    still_open,
+    recovered,
+    completed
+FROM
+(
+    SELECT *
+    FROM rollup_funnel
+    FINAL
+    WHERE entered > 0
+) AS counted
+LEFT JOIN
+(
+    SELECT
+        definition,
+        stage,
+        name
+    FROM stages
+    FINAL
+) AS named USING (definition, stage);
+
+CREATE VIEW v_journeys
+(
+    `journey_id` UUID COMMENT 'The journey; changes when its first touchpoint or its customer changes',
+    `person_id` UUID COMMENT 'The customer',
+    `definition` LowCardinality(String) COMMENT 'Which journey of journeys.yaml it is',
+    `definition_version` UInt32 COMMENT 'Version of the definition that it was computed with',
+    `started_at` DateTime64(3, 'UTC') COMMENT 'Time of its first touchpoint',
+    `last_at` DateTime64(3, 'UTC') COMMENT 'Time of its last touchpoint',
+    `status` LowCardinality(String) COMMENT 'open, completed, dropped_off or recovered, at the time of the query',
+    `stage` UInt8 COMMENT 'Rank of the stage of its last touchpoint that has one; names in v_stages',
+    `furthest_stage` UInt8 COMMENT 'Highest rank that it reached',
+    `stages` Array(UInt8) COMMENT 'Ranks of the stages that it entered, rising',
+    `completed_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it reached its goal',
+    `due_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When silence becomes, or became, a drop-off',
+    `touchpoints` UInt32 COMMENT 'Number of its touchpoints',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of its first touchpoint',
+    `value` Map(LowCardinality(String), Int64) COMMENT 'Currency → minor units; never add up over currencies',
+    `peak_end` Nullable(Float64) COMMENT 'Experience score −1 … +1: mean of the most intense and the last feedback; ours',
+    `drop_off_at` Array(DateTime64(3, 'UTC')) COMMENT 'Deadlines at which it had fallen silent',
+    `drop_off_stage` Array(UInt8) COMMENT 'Stage of each silence',
+    `drop_off_step` Array(UInt32) COMMENT 'Step before each silence, index into the path from 0',
+    `recovered_at` Array(DateTime64(3, 'UTC')) COMMENT 'Return after each silence; 1970: not yet',
+    `feedback_kind` Array(LowCardinality(String)) COMMENT 'Feedback: kinds',
+    `feedback_score` Array(Int8) COMMENT 'Feedback: scores in the scale of each kind; −1: none',
+    `feedback_step` Array(UInt32) COMMENT 'Feedback: its step, index into the path from 0',
+    `path_time` Array(DateTime64(3, 'UTC')) COMMENT 'Path: times; at most 2,000 steps',
+    `path_channel` Array(LowCardinality(String)) COMMENT 'Path: channels',
+    `path_touchpoint` Array(LowCardinality(String)) COMMENT 'Path: names of the touchpoints',
+    `path_stage` Array(UInt8) COMMENT 'Path: stages; 0: none',
+    `arrived_at` DateTime64(3, 'UTC') COMMENT 'When the newest touchpoint that it answers to arrived'
+)
+COMMENT 'One row per live journey. Exact now; the status is brought up to the time of the query.'
+AS SELECT
+    journey_id,
+    person_id,
+    definition,
+    definition_version,
+    started_at,
+    last_at,
+    if((status IN ('open', 'recovered')) AND (due_at > toDateTime64(0, 3, 'UTC')) AND (due_at < now64(3, 'UTC')), 'dropped_off', CAST(status, 'String')) AS status,
+    stage,
+    furthest_stage,
+    arrayMap(bit -> toUInt8(bit), bitPositionsToArray(stages)) AS stages,
+    nullIf(completed_at, toDateTime64(0, 3, 'UTC')) AS completed_at,
+    nullIf(due_at, toDateTime64(0, 3, 'UTC')) AS due_at,
+    touchpoints,
+    entry_channel,
+    value,
+    peak_end,
+    drop_off_at,
+    drop_off_stage,
+    drop_off_step,
+    recovered_at,
+    feedback_kind,
+    feedback_score,
+    feedback_step,
+    path_time,
+    path_channel,
+    path_touchpoint,
+    path_stage,
+    arrived_at
+FROM journeys
+FINAL;
+
+CREATE VIEW v_outcomes
+(
+    `outcome_id` UUID COMMENT 'The outcome',
+    `journey_id` UUID COMMENT 'Its journey',
+    `person_id` UUID COMMENT 'The customer',
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `kind` LowCardinality(String) COMMENT 'dropped_off, recovered or completed',
+    `at` DateTime64(3, 'UTC') COMMENT 'The deadline of a drop-off; the touchpoint of a recovery or a completion',
+    `stage` UInt8 COMMENT 'Rank of the stage',
+    `channel` LowCardinality(String) COMMENT 'Channel of the last touchpoint',
+    `touchpoint` LowCardinality(String) COMMENT 'Name of the last touchpoint',
+    `historical` Bool COMMENT 'Its time was past when its touchpoint arrived; never alerted'
+)
+COMMENT 'Drop-offs, recoveries and completions as they happened, without retracted ones. Exact now.'
+AS SELECT
+    outcome_id,
+    journey_id,
+    person_id,
+    definition,
+    CAST(kind, 'String') AS kind,
+    at,
+    stage,
+    channel,
+    touchpoint,
+    historical
+FROM outcomes
+FINAL
+WHERE NOT retracted;
+
+CREATE VIEW v_stages
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `stage` UInt8 COMMENT 'Rank, from 1',
+    `name` LowCardinality(String) COMMENT 'Name of the stage',
+    `patience_ms` UInt64 COMMENT 'Longer silence after it is a drop-off, in ms',
+    `is_goal` Bool COMMENT 'Reaching it completes the journey'
+)
+COMMENT 'The stages of each journey definition. Exact now.'
+AS SELECT
+    definition,
+    stage,
+    name,
+    patience_ms,
+    is_goal
+FROM stages
+FINAL;
+
+CREATE VIEW v_touchpoint_facts
+(
+    `event_id` UUID COMMENT 'The touchpoint; joins v_touchpoints',
+    `source` LowCardinality(String) COMMENT 'Who sent it',
+    `source_event_id` String COMMENT 'The id that the source gave it; empty: none',
+    `address` String COMMENT 'Its key in Kafka: home identifier, or event id if it has a revision',
+    `identifiers` Map(LowCardinality(String), String) COMMENT 'Kind → value, normalised',
+    `channel` LowCardinality(String) COMMENT 'Where it happened',
+    `name` LowCardinality(String) COMMENT 'What happened',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'When it happened, UTC, after correction of the clock',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When the collector or the import took it',
+    `sent_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When the client sent it, by its own clock',
+    `clock` LowCardinality(String) COMMENT 'How occurred_at came about: as_sent, corrected, clamped, received',
+    `stream` String COMMENT 'What the sequence counts: a device, a file and customer',
+    `sequence` Nullable(Int32) COMMENT 'Number within its stream, from 0',
+    `revision` UInt32 COMMENT 'The highest revision is the one shown',
+    `page` String COMMENT 'Address of the page or screen',
+    `referrer` String COMMENT 'Address that the customer came from',
+    `campaign` LowCardinality(String) COMMENT 'Marketing campaign',
+    `store` LowCardinality(String) COMMENT 'Physical store',
+    `agent` LowCardinality(String) COMMENT 'Employee who served the customer',
+    `queue` LowCardinality(String) COMMENT 'Queue of the call center',
+    `device` LowCardinality(String) COMMENT 'Device or browser',
+    `locale` LowCardinality(String) COMMENT 'Language and region',
+    `amount` Int64 COMMENT 'Money in minor units of the currency; never add up over currencies',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217; empty: no money',
+    `feedback` LowCardinality(String) COMMENT 'Kind of feedback: nps, csat, ces, stars, text; empty: none',
+    `score` Nullable(Int8) COMMENT 'Score in the scale of its kind',
+    `sentiment` LowCardinality(String) COMMENT 'Of the text, by the source',
+    `feedback_text` String COMMENT 'What the customer said',
+    `feedback_about` String COMMENT 'The source\'s id of the touchpoint that the feedback is about',
+    `consent_analytics` Nullable(Bool) COMMENT 'Consent to analytics, if the source said so',
+    `consent_marketing` Nullable(Bool) COMMENT 'Consent to marketing, if the source said so',
+    `properties` String COMMENT 'Everything else, as JSON; read it with JSONExtract'
+)
+COMMENT 'One row per live touchpoint with everything its source said. Exact now. Holds plain identifiers.'
+AS SELECT
+    event_id,
+    source,
+    source_event_id,
+    address,
+    identifiers,
+    channel,
+    name,
+    occurred_at,
+    received_at,
+    sent_at,
+    clock,
+    stream,
+    sequence,
+    revision,
+    page,
+    referrer,
+    campaign,
+    store,
+    agent,
+    queue,
+    device,
+    locale,
+    amount,
+    currency,
+    feedback,
+    score,
+    sentiment,
+    feedback_text,
+    feedback_about,
+    consent_analytics,
+    consent_marketing,
+    properties
+FROM touchpoints
+FINAL;
+
+CREATE VIEW v_touchpoints
+(
+    `person_id` UUID COMMENT 'The customer; ids change when two customers turn out to be one',
+    `event_id` UUID COMMENT 'The touchpoint; joins v_touchpoint_facts',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'When it happened, UTC, after correction of the clock',
+    `sequence` Nullable(Int32) COMMENT 'Order within its stream where times are equal',
+    `channel` LowCardinality(String) COMMENT 'Where it happened: web, store, call_center, …',
+    `name` LowCardinality(String) COMMENT 'What happened',
+    `stages` Array(UInt8) COMMENT 'Rank of its stage per journey definition, in the order of journeys.yaml; 0: none',
+    `amount` Int64 COMMENT 'Money in minor units of the currency; negative: refund; never add up over currencies',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217; empty: no money',
+    `feedback` LowCardinality(String) COMMENT 'Kind of feedback: nps, csat, ces, stars, text; empty: none',
+    `score` Nullable(Int8) COMMENT 'Score in the scale of its kind',
+    `sentiment` LowCardinality(String) COMMENT 'Of the text: negative, neutral, positive; empty: none',
+    `arrived_at` DateTime64(3, 'UTC') COMMENT 'When Kafka stored it'
+)
+COMMENT 'One row per live touchpoint with its customer, merges applied. Exact now.'
+AS SELECT
+    person_id,
+    event_id,
+    occurred_at,
+    nullIf(sequence, -1) AS sequence,
+    channel,
+    name,
+    arrayMap(rule -> bitAnd(rule, 63), rules) AS stages,
+    amount,
+    currency,
+    feedback,
+    nullIf(score, -1) AS score,
+    sentiment,
+    arrived_at
+FROM person_touchpoints
+FINAL;
+
+CREATE VIEW v_transitions
+(
+    `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    `day` Date COMMENT 'Day (UTC) on which the journeys started',
+    `entry_channel` LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    `touchpoint` LowCardinality(String) COMMENT 'Name of a touchpoint',
+    `next_touchpoint` LowCardinality(String) COMMENT 'Name of the one that follows it directly in the same journey',
+    `transitions` UInt64 COMMENT 'How often; add up over days and channels'
+)
+COMMENT 'Directly-follows pairs of touchpoints within a journey (first 2,000 steps). Exact now; v_daily_transitions is faster.'
+AS SELECT
+    definition,
+    toDate(started_at) AS day,
+    entry_channel,
+    touchpoint,
+    next_touchpoint,
+    count() AS transitions
+FROM
+(
+    SELECT
+        definition,
+        started_at,
+        entry_channel,
+        path_touchpoint
+    FROM journeys
+    FINAL
+)
+ARRAY JOIN
+    arrayPopBack(path_touchpoint) AS touchpoint,
+    arrayPopFront(path_touchpoint) AS next_touchpoint
+GROUP BY
+    definition,
+    day,
+    entry_channel,
+    touchpoint,
+    next_touchpoint;
+
