@@ -10,26 +10,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaConnectionError
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from runtime import metrics
-from runtime.chunked.errors import LegError
-from runtime.chunked.privates import Fetched, Reading
+from runtime.chunked.privates import Fetched
+from runtime.chunked.progress import SourceProgress
 from runtime.chunked.restore import restore
-from runtime.chunked.transaction import Transaction, commit, transactional_producer
+from runtime.chunked.transaction import Transaction, commit, fence
 
 if TYPE_CHECKING:
     from runtime.chunked.store import StateStore
 
 CLOSE_SECONDS = 5.0
-CONNECT_SECONDS = 30.0
-# aiokafka's fetching can die without telling anybody; a process that does nothing is worse than one that ends.
-STALL_SECONDS = 60.0
-# A chunk is shown lost by the one after it; where none follows, by being under way for so long.
-LOST_SECONDS = 10.0
-# A record gets its append time before anybody can see it: the broker still has to write and replicate it.
-APPEND_MARGIN_MS = 500
 
 log = structlog.get_logger()
 
@@ -48,14 +41,11 @@ class OwnedPartition:
         self._state = store.leg.partition(number)
         self._before = before  # the closing of this partition's former object in this process
         self._producer: AIOKafkaProducer | None = None
-        self._positions: dict[str, int] = {}
-        self._committed: dict[str, int] = {}
-        self._read_to = dict.fromkeys(store.leg.sources, 0)
+        self._sources: dict[str, SourceProgress] = {}  # empty until restored
         self._seek = 0
         self._taken = 0  # records since the last collect
         self._commit_seconds = 0.0
         self._woken = 0.0  # when the first of the pending work came
-        self._moved = dict.fromkeys(store.leg.sources, 0.0)  # when each source was last sought or taken from
         self._seeking = asyncio.Lock()
         self._work, self._hurry, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._settled.set()
@@ -67,12 +57,15 @@ class OwnedPartition:
         if self._before:
             await self._before
         began = time.monotonic()
-        self._producer = await self._fence()
+        self._producer = await fence(self._store.kafka, f"{self._leg}-{self.number}")
         fenced = time.monotonic()
         sources = [TopicPartition(topic, self.number) for topic in self._store.leg.sources]
         changelog = TopicPartition(self._store.leg.changelog, self.number)
         restored = await restore(self._store.kafka, self._leg, changelog, sources, self._state.restore)
-        self._positions, self._committed = restored.positions, restored.committed
+        self._sources = {
+            topic: SourceProgress(f"{topic}-{self.number}", position, restored.committed.get(topic))
+            for topic, position in restored.positions.items()
+        }
         gc.freeze()  # the state just built is not garbage: spare every later collection from walking it
         seconds = time.monotonic() - fenced
         metrics.LEG_RESTORE_SECONDS.labels(self._leg, self.number).set(seconds)
@@ -89,34 +82,19 @@ class OwnedPartition:
         self._tasks.add(self._store.spawn(self._commit_loop()))
         await self._resume()
 
-    async def _fence(self) -> AIOKafkaProducer:
-        give_up = time.monotonic() + CONNECT_SECONDS
-        while True:
-            producer = transactional_producer(self._store.kafka, f"{self._leg}-{self.number}")
-            try:
-                await producer.start()
-                return producer
-            except KafkaConnectionError:
-                await producer.stop()
-                if time.monotonic() > give_up:
-                    raise
-                await asyncio.sleep(0.5)
-            except BaseException:
-                await producer.stop()
-                raise
-
     async def _resume(self) -> None:
         async with self._seeking:
             self._seek = self._store.next_seek()
-            positions = {TP(topic, self.number): offset for topic, offset in self._positions.items()}
+            positions = {TP(topic, self.number): source.position for topic, source in self._sources.items()}
             with suppress(IllegalStateError):  # revoked just now: the next assignment decides
                 await self._store.consumer.seek_to(self._seek, positions)
-                self._moved = dict.fromkeys(self._positions, time.time())
+                for source in self._sources.values():
+                    source.sought(_now())
                 self.ready = True
 
     def assigned_again(self) -> None:
         """Still ours after a rebalance that nobody else can have used: read on from where we are."""
-        if self._positions:
+        if self._sources:
             self._tasks.add(self._store.spawn(self._resume()))
 
     # -- work
@@ -131,13 +109,12 @@ class OwnedPartition:
         if not self.ready or fetched.seek != self._seek:
             return
         chunk = fetched.chunk
-        if fetched.start != self._positions[chunk.topic]:
+        source = self._sources[chunk.topic]
+        if fetched.start != source.position:
             self._read_again(chunk.topic)
             return
         self._state.take(chunk)
-        self._positions[chunk.topic] = fetched.next
-        self._moved[chunk.topic] = time.time()
-        self._read_to[chunk.topic] = max(self._read_to[chunk.topic], chunk.timestamps[-1])
+        source.took(fetched, _now())
         self._taken += len(chunk.offsets)
         metrics.LEG_RECORDS.labels(self._leg, chunk.topic).inc(len(chunk.offsets))
         self._wake()
@@ -155,26 +132,14 @@ class OwnedPartition:
         self._tasks = {task for task in self._tasks if not task.done()}
         if not self.ready:
             return
-        for topic, position in self._positions.items():
+        for topic, source in self._sources.items():
             reading = self._store.consumer.reading(topic, self.number)
-            if reading is not None and reading.seek == self._seek:
-                self._look_at(topic, position, reading, now)
-        self._state.tick(now, self._read_to)
+            if reading is not None and reading.seek == self._seek and source.look(reading, now):
+                self._read_again(topic)
+            metrics.LEG_LAG.labels(self._leg, topic, self.number).set(source.lag)
+        self._state.tick(now, {topic: source.read_to for topic, source in self._sources.items()})
         if self._state.pending():
             self._wake()
-
-    def _look_at(self, topic: str, position: int, reading: Reading, now: int) -> None:
-        # Transaction markers lie between what was taken and the end: no record between start and position.
-        at_end = reading.start <= position and reading.position >= reading.end >= 0
-        if at_end:
-            self._read_to[topic] = max(self._read_to[topic], reading.asked - APPEND_MARGIN_MS)
-        lag = 0 if at_end else max(0, reading.end - position)
-        metrics.LEG_LAG.labels(self._leg, topic, self.number).set(lag)
-        still = now / 1000 - self._moved[topic]
-        if still > STALL_SECONDS and now - reading.asked > STALL_SECONDS * 1000:
-            raise LegError(f"{topic}-{self.number}: no fetch has been answered for {STALL_SECONDS:.0f} s")
-        if reading.start > position and still > LOST_SECONDS:
-            self._read_again(topic)
 
     def _wake(self) -> None:
         if not self._work.is_set():
@@ -198,18 +163,19 @@ class OwnedPartition:
                 began = time.monotonic()
                 await commit(self._producer, transaction)
                 self._count(transaction, time.monotonic() - began)
-                self._committed |= {tp.topic: offset for tp, offset in transaction.offsets.items()}
+                for tp, offset in transaction.offsets.items():
+                    self._sources[tp.topic].committed = offset
 
     def _collect(self) -> Transaction:
         """State, outputs and positions of one moment: there is no await in here."""
         self._work.clear()
         self._hurry.clear()
         self._taken = 0
-        state, outputs = self._state.collect(int(time.time() * 1000))
+        state, outputs = self._state.collect(_now())
         offsets = {
-            TopicPartition(topic, self.number): offset
-            for topic, offset in self._positions.items()
-            if self._committed.get(topic) != offset
+            TopicPartition(topic, self.number): source.position
+            for topic, source in self._sources.items()
+            if source.committed != source.position
         }
         return Transaction(TopicPartition(self._store.leg.changelog, self.number), state, outputs, offsets, self._leg)
 
@@ -221,7 +187,7 @@ class OwnedPartition:
 
     async def flush(self) -> None:
         """Commit what is pending; returns when nothing is. Call it when nothing is taken any more."""
-        if self._positions and self._state.pending():
+        if self._sources and self._state.pending():
             self._wake()
         self._hurry.set()
         await self._settled.wait()
@@ -237,7 +203,11 @@ class OwnedPartition:
                 await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - fenced already, or the broker is away: it is closed either way
                 log.info("producer closed with an error", leg=self._leg, partition=self.number, error=repr(error))
-        for topic in self._positions:
+        for topic in self._sources:
             with suppress(KeyError):  # never measured
                 metrics.LEG_LAG.remove(self._leg, topic, str(self.number))
         gc.unfreeze()  # the state is garbage now
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from aiokafka.structs import OffsetAndMetadata
 
 from runtime.chunked.errors import RecordTooLarge
@@ -21,6 +21,7 @@ BATCH_BYTES = 1 << 20
 # What a worker that dies inside a transaction has written hides later records of all those partitions from every
 # read_committed reader until the broker ends the transaction: keep it short.
 TRANSACTION_TIMEOUT_MS = 10_000
+CONNECT_SECONDS = 30.0
 
 
 class Transaction(NamedTuple):
@@ -36,17 +37,33 @@ class Transaction(NamedTuple):
         return bool(self.state or self.outputs or self.offsets)
 
 
-def transactional_producer(kafka: KafkaSettings, transactional_id: str) -> AIOKafkaProducer:
-    """Not started. Starting it fences whoever used this id before, and ends their open transaction."""
-    return AIOKafkaProducer(
-        **kafka.client(),
-        transactional_id=transactional_id,
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        acks="all",
-        max_batch_size=BATCH_BYTES,
-        # A transaction that follows the last too soon is refused for a moment (its markers are still being written).
-        retry_backoff_ms=20,
-    )
+async def fence(kafka: KafkaSettings, transactional_id: str) -> AIOKafkaProducer:
+    """A started producer. Whoever used this id before is fenced and their open transaction has ended.
+
+    Waits for a broker that is away; KafkaConnectionError when that lasts.
+    """
+    give_up = time.monotonic() + CONNECT_SECONDS
+    while True:
+        producer = AIOKafkaProducer(
+            **kafka.client(),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            # A transaction that follows the last too soon is refused for a moment (its markers are still being written).
+            retry_backoff_ms=20,
+        )
+        try:
+            await producer.start()
+            return producer
+        except KafkaConnectionError:
+            await producer.stop()
+            if time.monotonic() > give_up:
+                raise
+            await asyncio.sleep(0.5)
+        except BaseException:
+            await producer.stop()
+            raise
 
 
 async def commit(producer: AIOKafkaProducer, transaction: Transaction) -> None:

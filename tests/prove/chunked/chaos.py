@@ -26,8 +26,9 @@ from tests.prove.chunked.job import KEYS, PARTITIONS, Counting, key_of
 FAULTS = ("kill", "quick", "term", "pause", "join", "leave", "broker")
 PAUSE_SECONDS = 15.0
 RATE = 1_500  # input records a second
-FLOW_SECONDS = 60.0
-SETTLE_SECONDS = 90.0
+FLOW_SECONDS = 120.0
+SETTLE_SECONDS = 180.0
+STOP_SECONDS = 40.0
 
 
 class Broker(Protocol):
@@ -94,11 +95,11 @@ class Workers:
         """Signal it, wait for its end and forget it; its exit code."""
         child = self._children.pop(number)
         os.kill(child.pid, how)
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + STOP_SECONDS
         while child.alive and time.monotonic() < give_up:
             await asyncio.sleep(0.05)
         if child.alive:
-            self.exits.append(f"worker {number} did not stop within 20 s of {how.name}")
+            self.exits.append(f"worker {number} did not stop within {STOP_SECONDS:.0f} s of {how.name}")
             child.kill()
         return child.exit_code or 0
 

@@ -17,7 +17,7 @@ from runtime.settings import KafkaSettings
 from tests.prove.chunked.job import PARTITIONS, Counting
 
 T = TypeVar("T")
-RETRY_SECONDS = 40.0
+RETRY_SECONDS = 120.0  # a broker that was killed needs 6 s on a quiet machine, ten times as long on a starved one
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

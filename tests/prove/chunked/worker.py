@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -17,7 +16,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from runtime import logging as process_logging
 from runtime.chunked import owned, privates
 from runtime.chunked.settings import StoreSettings
-from runtime.chunked.transaction import Transaction, commit, transactional_producer
+from runtime.chunked.transaction import Transaction, commit, fence
 from runtime.chunked.worker import run_legs
 from runtime.settings import KafkaSettings
 from tests.prove.chunked.job import Counting
@@ -49,10 +48,10 @@ def plant_roundrobin(_: KafkaSettings) -> None:
 def plant_unfenced(_: KafkaSettings) -> None:
     """Nobody fences the owner before."""
 
-    def own(kafka: KafkaSettings, transactional_id: str) -> Any:
-        return transactional_producer(kafka, f"{transactional_id}-{os.getpid()}")
+    async def own(kafka: KafkaSettings, transactional_id: str) -> AIOKafkaProducer:
+        return await fence(kafka, f"{transactional_id}-{os.getpid()}")
 
-    vars(owned)["transactional_producer"] = own
+    vars(owned)["fence"] = own
 
 
 MUTANTS = {"outside": plant_outside, "roundrobin": plant_roundrobin, "unfenced": plant_unfenced}
