@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ingest.map import ISO, MILLISECONDS, SECONDS, Cell, Map, MapError, Money, Time
+from ingest.map import ISO, MILLISECONDS, SECONDS, Cell, Map, MapError, Money, Said, Time
 from ingest.rejected import Rejected
 
 Row = Sequence[Any] | Mapping[str, Any]
@@ -30,7 +30,6 @@ class RowMapper:
     def __init__(self, rules: Map, file: str, columns: Sequence[str] | None) -> None:
         """`file` names the content; `columns` are those of a CSV file, None for JSON lines. Raises MapError."""
         self._file = file
-        self._columns = columns
         self._places = None if columns is None else {name: place for place, name in enumerate(columns)}
         self._counts: dict[str, int] = {}
         cell = self._cell
@@ -47,23 +46,23 @@ class RowMapper:
             self._fields.append(("value", self._money(rules.value)))
         consent = rules.consent
         self._consent = None if consent is None else cell(consent.model_copy(update={"type": "boolean"}))
-        groups = {"context": rules.context, "properties": rules.properties}
         if rules.feedback is not None:
-            groups["feedback"] = {name: source for name, source in rules.feedback if source is not None}
-        for name, sources in groups.items():
-            if sources:
-                numbers = {"score"} if name == "feedback" else set()
-                self._fields.append((name, self._group(sources, numbers)))
+            self._fields.append(("feedback", self._feedback(rules.feedback)))
+        for name, cells in (("context", rules.context), ("properties", rules.properties)):
+            if cells:
+                self._fields.append((name, self._group(cells)))
 
     def skip(self, row: Row) -> None:
         """Count a row that was sent before."""
-        if not self._left_out(row):
+        if self._fits(row) and not self._left_out(row):
             self._next(self._customer(self._identifiers_of(row)))
 
     def touchpoint(self, row: Row) -> dict[str, Any] | Rejected | None:
         """As a source would send it; None for a row that `where` leaves out."""
-        if self._columns is not None and len(row) != len(self._columns):
-            return Rejected("unmappable", "", f"{len(row)} cells, the header has {len(self._columns)}: fix the row")
+        if not self._fits(row):
+            return Rejected(
+                "unmappable", "", f"{len(row)} cells, the header has {len(self._places or ())}: fix the row"
+            )
         if self._left_out(row):
             return None
         identifiers = self._identifiers_of(row)
@@ -95,6 +94,9 @@ class RowMapper:
                 )
             touchpoint["event_id"] = _joined([str(part) for part in named])
         return touchpoint
+
+    def _fits(self, row: Row) -> bool:
+        return self._places is None or len(row) == len(self._places)
 
     def _left_out(self, row: Row) -> bool:
         return any(not pattern.match(str(get(row) or "")) for get, pattern in self._where)
@@ -138,16 +140,26 @@ class RowMapper:
             return lambda row: None if (value := column(row)) is None else str(value)
         return column
 
-    def _group(self, cells: Mapping[str, Cell], numbers: set[str]) -> Get:
-        getters = [
-            (name, self._cell(cell.model_copy(update={"type": "number"}) if name in numbers else cell))
-            for name, cell in cells.items()
-        ]
+    def _group(self, cells: Mapping[str, Cell]) -> Get:
+        getters = [(name, self._cell(cell)) for name, cell in cells.items()]
 
         def group(row: Row) -> dict[str, Any] | None:
             return {name: value for name, get in getters if (value := get(row)) is not None} or None
 
         return group
+
+    def _feedback(self, said: Said) -> Get:
+        cells = {name: cell for name, cell in said if cell is not None}
+        if said.score is not None:
+            cells["score"] = said.score.model_copy(update={"type": "number"})
+        group = self._group(cells)
+
+        def feedback(row: Row) -> dict[str, Any] | None:
+            """None if the customer said nothing: neither score nor text."""
+            found = group(row)
+            return found if found and ("score" in found or "text" in found) else None
+
+        return feedback
 
     def _time(self, time: Time, zone: ZoneInfo | None) -> Get:
         column, name, zone = self._column(time.column), time.column, time.zone or zone

@@ -23,8 +23,8 @@ class ImportState:
     is harmless. Gone when the import is through."""
 
     def __init__(self, home: Path, file: str, content: str, rules: Map | None, source: str | None) -> None:
-        meaning = b"" if rules is None else rules.model_dump_json(serialize_as_any=True).encode()
-        name = blake2b(b"\0".join([meaning, (source or "").encode()]), digest_size=4).hexdigest()
+        meaning = f"{rules!r} {source!r}"
+        name = blake2b(meaning.encode(), digest_size=4).hexdigest()
         self._file = file
         self._path = home / "imports" / f"{content}-{name}.json"
 
