@@ -63,8 +63,9 @@ async def consume(consumer: AIOKafkaConsumer, deliver: Deliver, settings: SinkSe
             await writing  # not reading on is the back-pressure: Kafka keeps what we do not take
             writing = asyncio.create_task(_write_and_commit(consumer, deliver, batch))
             batch = Batch(settings)
-        # While a write is under way the batch may grow until it is full; then we wait for the write above.
-        wait = min(batch.seconds_left, 0.05) if batch.offsets else settings.batch_seconds
+        # While a write is under way the batch may grow until it is full; then we wait for the write above. Never 0: getmany
+        # would return without giving way, and the write would never get on.
+        wait = min(max(batch.seconds_left, 0.005), 0.05) if batch.offsets else settings.batch_seconds
         fetched = await consumer.getmany(timeout_ms=round(wait * 1000), max_records=settings.batch_rows)
         batch.add(fetched)
         if writing.done():
