@@ -1,0 +1,119 @@
+"""Prove the whole line on a real log: the BPI Challenge 2012 log, every way in, every figure exact, every digest the same.
+
+    python -m tests.prove.bpi2012                  all runs; writes docs/evidence/bpi2012.json
+    python -m tests.prove.bpi2012 --only import    one of: http, import, shuffled; prints its report
+
+Exit code 1 when a figure or a digest differs. Each run has an empty stack of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests import bpi2012
+from tests.line import Line
+from tests.prove import evidence
+from tests.sender import Sender, batches
+
+SEED = 2012
+SETTLE_SECONDS = 400
+
+
+def by_http(line: Line, log: Path, folder: Path) -> None:
+    sender = Sender(line.url, line.write_key, batches(bpi2012.touchpoints(log), 500)).start()
+    sender.wait(SETTLE_SECONDS)
+    assert not sender.rejected, sender.rejected[:3]
+
+
+def by_import(line: Line, log: Path, folder: Path) -> None:
+    line.cli("import", str(log), "--map", str(bpi2012.MAP))
+
+
+def shuffled(line: Line, log: Path, folder: Path) -> None:
+    """What `--dry-run` wrote, in random order, with every tenth line doubled."""
+    written, mixed = folder / "dry-run.jsonl.gz", folder / "shuffled.jsonl"
+    line.cli("import", str(log), "--map", str(bpi2012.MAP), "--dry-run", "--out", str(written))
+    lines = gzip.decompress(written.read_bytes()).splitlines(keepends=True)
+    lines += lines[::10]
+    random.Random(SEED).shuffle(lines)
+    mixed.write_bytes(b"".join(lines))
+    line.cli("import", str(mixed))
+
+
+def again(line: Line, log: Path, folder: Path) -> None:
+    """The shuffled file once more, into the stack that has it."""
+    line.cli("import", str(folder / "shuffled.jsonl"))
+
+
+RUNS = {"http": (by_http,), "import": (by_import,), "shuffled": (shuffled, again)}
+
+
+def run(name: str, log: Path) -> list[dict[str, Any]]:
+    """One stack; a report for each of its steps."""
+    reports = []
+    with (
+        tempfile.TemporaryDirectory(prefix="desireline-bpi2012-") as folder,
+        Line(Path(folder), source=bpi2012.SOURCE, definitions=bpi2012.DEFINITIONS) as line,
+    ):
+        for step in RUNS[name]:
+            began = time.monotonic()
+            step(line, log, Path(folder))
+            sent = time.monotonic()
+            line.settle(SETTLE_SECONDS)
+            settled = time.monotonic()
+            reports.append(
+                {
+                    "run": step.__name__,
+                    "figures": bpi2012.figures_in(line),
+                    "digests": line.digests(bpi2012.AS_OF),
+                    "dead_letters": line.rows("SELECT count() FROM v_dead_letters")[0][0],
+                    "seconds_sending": round(sent - began, 1),
+                    "seconds_until_settled": round(settled - began, 1),
+                }
+            )
+            line.pids()  # nothing has ended by itself
+            print(json.dumps(reports[-1], ensure_ascii=False), flush=True)
+    return reports
+
+
+def differences(reports: list[dict[str, Any]]) -> list[str]:
+    """What is not as it must be, in words."""
+    found = []
+    for report in reports:
+        for name, expected in bpi2012.EXPECTED.items():
+            if report["figures"][name] != expected:
+                found.append(f"{report['run']}: {name} is {report['figures'][name]}, not {expected}")
+        if report["digests"] != reports[0]["digests"]:
+            found.append(f"{report['run']}: digests differ from those of {reports[0]['run']}")
+        if report["dead_letters"]:
+            found.append(f"{report['run']}: {report['dead_letters']} dead letters")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.prove.bpi2012", description="Prove the line on a real log.")
+    parser.add_argument("--only", choices=list(RUNS), help="one run; nothing is written")
+    arguments = parser.parse_args()
+    log = bpi2012.find()
+    if log is None:
+        print(f"skipped: {bpi2012.ABSENT}")
+        return 0
+    reports = [report for name in RUNS if arguments.only in (None, name) for report in run(name, log)]
+    wrong = differences(reports)
+    if not arguments.only:
+        result = {**evidence.stamp(), "holds": not wrong, "expected": bpi2012.EXPECTED, "as_of": bpi2012.AS_OF}
+        evidence.write("bpi2012", {**result, "shuffle_seed": SEED, "runs": reports, "differences": wrong})
+    print("\n".join(wrong) or "every figure and every digest is as it must be", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
