@@ -197,7 +197,8 @@ class OwnedPartition:
         self.ready = False
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:  # a transaction that is cut short is aborted, which needs the broker: not for ever
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
         if self._producer is not None:
             try:
                 await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)

@@ -29,6 +29,7 @@ from runtime.chunked.leg import Chunk
 # "Class.member" → "attribute" (of the object), "property", or the parameters of the method. Members without an underscore
 # are here too where they are undocumented.
 PRIVATE: Mapping[str, str] = {
+    "App._create_directories": "self",
     "App._new_transport": "self",
     "Consumer._getmany": "self, active_partitions, timeout",
     "Consumer._new_consumer_thread": "self",
@@ -87,9 +88,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._turns: list[TP] = []
-        self._reads: dict[
-            TP, tuple[int, int, int]
-        ] = {}  # seek, start, position: replaced whole, read by the main thread
+        # Both are read by the main thread: each value is replaced whole.
+        self._reads: dict[TP, tuple[int, int, int]] = {}  # seek, start, position
         self._ends: dict[TP, tuple[int, int]] = {}  # end, asked
         super().__init__(*args, **kwargs)
 
@@ -260,6 +260,9 @@ class ChunkApp(faust.App):  # type: ignore[misc]
     client: Mapping[str, Any]
     fetchable: Callable[[TP], bool]
     fail: Callable[[BaseException], None]
+
+    def _create_directories(self) -> None:
+        """None: they are for Faust's tables."""
 
     def _new_transport(self) -> ChunkTransport:
         return ChunkTransport(self.conf.broker_consumer, self)

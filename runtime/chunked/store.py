@@ -98,18 +98,17 @@ class StateStore:
         partition = self._partitions.get(tp.partition)
         return partition is not None and partition.ready and not partition.full
 
-    async def _flush(self, seconds: float) -> bool:
+    async def _flush(self, seconds: float) -> None:
         for partition in self._partitions.values():
             partition.ready = False
         flushes = [asyncio.ensure_future(partition.flush()) for partition in self._partitions.values()]
         if not flushes:
-            return True
+            return
         _, late = await asyncio.wait(flushes, timeout=seconds)
         for flush in late:
             flush.cancel()
         if late:
             log.warning("not everything could be committed in time; it will be read again", leg=self.leg.name)
-        return not late
 
     async def _revoked(self, app: ChunkApp, revoked: Iterable[TP], **_: Any) -> None:
         """Every partition (eager protocol). Commit now: whoever gets them next starts where we stop."""

@@ -12,10 +12,7 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
@@ -58,7 +55,6 @@ class LegWorker:
         leg: Leg,
         kafka: KafkaSettings,
         settings: StoreSettings,
-        folder: Path,
         fail: Callable[[BaseException], None],
     ) -> None:
         self.leg, self._kafka, self._fail = leg, kafka, fail
@@ -76,7 +72,6 @@ class LegWorker:
             topic_allow_declare=False,
             web_enabled=False,
             autodiscover=False,
-            datadir=str(folder / leg.name),
         )
         self.app.client = kafka.client()
         self.app.fail = self._reading_failed
@@ -118,6 +113,8 @@ class LegWorker:
     async def stop(self) -> None:
         """Commit, leave the group, stop."""
         await self.store.stop()
+        if not self.app.started:
+            return
         try:
             await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
         except TimeoutError:  # everything is committed; the group will notice by itself
@@ -144,35 +141,35 @@ def run_legs(
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)  # state is millions of long-lived objects: collect young ones in large lots
     uvloop.install()  # also for the consumers' threads, which make their own loops
-    with tempfile.TemporaryDirectory(
-        prefix="desireline-"
-    ) as folder:  # Faust wants a data folder; nothing is kept in it
-        asyncio.run(_run(legs, kafka, stores or {}, Path(folder)))
+    asyncio.run(_run(legs, kafka, stores or {}))
     return 0
 
 
-async def _run(legs: Sequence[Leg], kafka: KafkaSettings, stores: Mapping[str, StoreSettings], folder: Path) -> None:
-    stop = asyncio.Event()
+async def _run(legs: Sequence[Leg], kafka: KafkaSettings, stores: Mapping[str, StoreSettings]) -> None:
+    stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tasks: list[asyncio.Task[None]] = []
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    workers = [LegWorker(leg, kafka, stores.get(leg.name, StoreSettings()), exit_failed) for leg in legs]
+    running = asyncio.create_task(_start(workers, kafka))
+    await stopping.wait()
+    log.info("stopping")
+    running.cancel()  # also while it still waits for a broker
     try:
-        workers = [LegWorker(leg, kafka, stores.get(leg.name, StoreSettings()), folder, exit_failed) for leg in legs]
-        await wait_for_broker(kafka, BROKER_SECONDS)
-        for worker in workers:
-            await worker.check()
-        tasks = [worker.store.spawn(worker.run()) for worker in workers]
-        log.info("legs started", legs=[leg.name for leg in legs])
-        await stop.wait()
-        log.info("stopping")
         await asyncio.gather(*(worker.stop() for worker in workers))
     except Exception as error:  # noqa: BLE001 - the process ends with it
         exit_failed(error)
-    for task in tasks:
-        task.cancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(*tasks, return_exceptions=True)
     log.info("stopped")
+
+
+async def _start(workers: Sequence[LegWorker], kafka: KafkaSettings) -> None:
+    try:
+        await wait_for_broker(kafka, BROKER_SECONDS)
+        for worker in workers:
+            await worker.check()
+        log.info("legs started", legs=[worker.leg.name for worker in workers])
+        await asyncio.gather(*(worker.run() for worker in workers))
+    except Exception as error:  # noqa: BLE001 - the process ends with it
+        exit_failed(error)
 
 
 def exit_failed(error: BaseException) -> NoReturn:

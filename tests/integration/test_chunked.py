@@ -22,6 +22,7 @@ from kafka.structs import TopicPartition
 
 from deploy.local.child import Child
 from deploy.local.logs import tail
+from deploy.local.ports import free_port
 from runtime.chunked.restore import restore
 from runtime.chunked.transaction import fence
 from runtime.kafka import create_topics, partition_of, read_topic
@@ -157,6 +158,20 @@ def test_a_worker_that_is_asked_to_stop_commits_and_the_next_one_restores(bench:
     bench.start()
     asyncio.run(bench.until_taken())
     assert asyncio.run(bench.differences()) == {}
+
+
+def test_a_worker_that_still_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
+    bench = Bench(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}"), tmp_path)
+    worker = bench.start()
+    try:
+        give_up = time.monotonic() + SECONDS
+        while "Unable connect" not in tail(worker.log):
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        worker.terminate()
+        assert exit_of(worker) == (0, "no line")
+    finally:
+        bench.kill_all()
 
 
 def test_two_legs_run_in_one_process(bench: Bench, kafka: Kafka, tmp_path: Path) -> None:
