@@ -7,11 +7,14 @@ import logging
 import typer
 
 from cli.addresses import use_running_stack
+from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
 from cli.import_ import import_file
+from cli.journeys import journeys
 from cli.logs import logs
 from cli.simulate import simulate
+from cli.sql import sql
 from cli.status import status
 from cli.tail import tail
 from cli.topics import app as topics_app
@@ -36,6 +39,9 @@ app.command()(worker)
 app.command()(simulate)
 app.command(name="import")(import_file)
 app.command()(tail)
+app.command()(journeys)
+app.command()(sql)
+app.command()(digest)
 app.add_typer(topics_app, name="topics")
 
 

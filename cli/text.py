@@ -1,0 +1,60 @@
+"""Figures as people read them: durations, money, shares, bars. Pure; no colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
+_BLOCKS = " ▏▎▍▌▋▊▉█"
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+# Digits after the point, where they are not two (ISO 4217).
+_MINOR_DIGITS = dict.fromkeys(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0
+) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+
+
+def duration(milliseconds: int) -> str:
+    """The two largest units, cut off, not rounded: `3 d 4 h`, `5 min`, `0.3 s`. Negative ones count as 0."""
+    left = max(0, milliseconds)
+    if left < 10_000:
+        return f"{left // 100 / 10:g} s"
+    place = next(place for place, (_, size) in enumerate(_UNITS) if left >= size)
+    parts = []
+    for name, size in _UNITS[place : place + 2]:
+        if left >= size:
+            parts.append(f"{left // size} {name}")
+            left %= size
+    return " ".join(parts)
+
+
+def money(amount: int, currency: str) -> str:
+    """Minor units and an ISO 4217 code: `MXN 1,245.00`."""
+    digits = _MINOR_DIGITS.get(currency, 2)
+    return f"{currency} {amount / 10**digits:,.{digits}f}"
+
+
+def percent(part: int, whole: int) -> str:
+    """`12.5 %`; a dash where there is nothing to compare with."""
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def bar(value: float, largest: float, width: int) -> str:
+    """A bar of up to `width` characters, in eighths; what is more than nothing can be seen."""
+    if value <= 0 or largest <= 0:
+        return ""
+    eighths = max(1, round(min(1.0, value / largest) * width * 8))
+    return _BLOCKS[8] * (eighths // 8) + _BLOCKS[eighths % 8].strip()
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as a line of bars, relative to the largest of them."""
+    shown = values[-width:]
+    largest = max(shown, default=0)
+    if largest <= 0:
+        return _HEIGHTS[0] * len(shown)
+    return "".join(_HEIGHTS[min(7, int(max(0.0, value) / largest * 7 + 0.5))] for value in shown)
+
+
+def cut(text: str, width: int) -> str:
+    """At most `width` characters; what was cut off shows as an ellipsis."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
