@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ingest.accept import accept
+from ingest.accept import Accepted, accept
 from ingest.channels.files import File, FileError, Row
-from ingest.importing import Chunk, chunks, letter, reader
+from ingest.importing import Chunk, MappedRows, chunks, letter, reader
 from ingest.map import Map, MapError, load_map
 from ingest.progress import ImportState
 from ingest.source import Source
@@ -120,6 +120,18 @@ def test_order_in_the_file_is_order_in_the_stream(tmp_path: Path, till: Map) -> 
         ("loyalty_id=L1", 0), ("phone=+34 600", 0), ("loyalty_id=L1", 1), ("loyalty_id=L1", 9),
     ]  # fmt: skip
     assert len({t.event_id for t in touchpoints}) == 4
+
+
+def test_a_row_sent_over_http_is_the_touchpoint_that_the_import_writes(tmp_path: Path, till: Map) -> None:
+    path = written(tmp_path, "till.csv", ROWS)
+    with closing(File(str(path), "csv")) as file:
+        rows = file.rows()
+        over_http = MappedRows(till, file, next(rows))
+        sent = [encode(one) for one in map(over_http.as_sent, rows) if isinstance(one, dict)]
+    answers = [accept(raw, Source("till"), NOW) for raw in sent]
+    assert [one for one in answers if isinstance(one, Accepted)] == [
+        one for chunk in read(path, till) for one in chunk.accepted
+    ]
 
 
 @pytest.mark.parametrize("done", [1, 3, 6, 13])
