@@ -35,7 +35,7 @@ COLUMNS = {
     "last_at": "toUnixTimestamp64Milli(last_at)",
     "completed_at": "ifNull(toUnixTimestamp64Milli(completed_at), 0)",
     "furthest_stage": "furthest_stage",
-    "stages": "arraySum(arrayMap(rank -> bitShiftLeft(1, rank), stages))",
+    "stages": "arraySum(arrayMap(rank -> bitShiftLeft(toUInt64(1), rank), stages))",
     "touchpoints": "touchpoints",
     "entry_channel": "entry_channel",
     "value": "value",
@@ -119,3 +119,14 @@ def _comparable(row: Mapping[str, Any]) -> dict[str, Any]:
     ended = sum(1 for at in row["recovered_at"] if at)
     cut = ("drop_off_at", "drop_off_stage", "drop_off_step", "recovered_at")
     return {name: value[:ended] if name in cut else value for name, value in row.items()}
+
+
+def differences(found: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What differs between two sets of rows, field by field; empty when nothing does."""
+    said = [f"{ident}: should not be there" for ident in found.keys() - wanted.keys()]
+    said += [f"{ident}: missing" for ident in wanted.keys() - found.keys()]
+    for ident in found.keys() & wanted.keys():
+        for name, value in wanted[ident].items():
+            if found[ident][name] != value:
+                said.append(f"{ident}: {name} is {found[ident][name]!r}, not {value!r}")
+    return sorted(said)
