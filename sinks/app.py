@@ -74,6 +74,8 @@ async def run(
     """Sink until `stop`, then finish the batch, commit and return."""
     writer = HttpWriter(clickhouse)
     delivery = Delivery(writer, settings.retry_seconds, stop)
+    stages = stage_lines(load_definitions(settings.journeys_file))
+    await delivery.until_available(lambda: writer.write("stages", stages), "stages")
     consumer = AIOKafkaConsumer(
         *TABLES,
         **kafka.client(),
@@ -98,9 +100,6 @@ async def run(
             metrics.SINK_DEAD_LETTERS.inc()
             log.warning("row refused", address=address_of(cast(Record, bad.record)), error=bad.message)
 
-    await delivery.until_available(
-        lambda: writer.write("stages", stage_lines(load_definitions(settings.journeys_file))), "stages"
-    )
     await producer.start()
     try:
         await consumer.start()

@@ -24,7 +24,7 @@ def digest(reader: Reader, table: str, as_of: int) -> str:
         raise ValueError(f"no digest of {table!r}: choose one of {', '.join(TABLES)}")
     hashed = sha256()
     parameters = {"as_of": as_of} if table in ("journeys", "outcomes") else {}
-    for (line, properties) in reader.stream(query(f"digest_{table}"), parameters):
+    for line, properties in reader.stream(query(f"digest_{table}"), parameters):
         hashed.update(line.encode())
         hashed.update(canonical(properties))
         hashed.update(b"\n")
