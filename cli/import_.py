@@ -139,6 +139,9 @@ def _send(
 ) -> None:
     from ingest.budget import BrokerAway
     from ingest.sending import Sender
+    from runtime.logging import configure
+
+    configure("import", "error")  # that the broker comes and goes shows in the bar
 
     async def send() -> None:
         await Sender(settings, file, source, patience=BROKER_PATIENCE, done=summary.add).send(found, rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ def main() -> None:
     except ValidationError as error:
         sys.exit("\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()))
     configure("collector", settings.log_level)
+    # While the broker is away aiokafka logs every attempt, twenty a second; the producer says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     uvloop.run(collect(settings))
 
 

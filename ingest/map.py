@@ -91,11 +91,11 @@ def _by_name(value: object) -> object:
 
 
 class Map(_Part):
-    """One map. Every key is documented in docs/reference.md."""
+    """One map: what each part of a touchpoint is made of. Parts that are left out stay empty."""
 
     source: Label = Field(description="Name of the source; part of every event id.")
     format: Literal["csv", "jsonl"] | None = Field(None, description="Else by the file's name.")
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between the cells of CSV.")
     zone: Zone | None = Field(None, description="IANA zone of times that name none.")
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Column → patterns; rows that match none of them are left out."
@@ -103,17 +103,21 @@ class Map(_Part):
     identifiers: dict[str, AnyCell] = Field(
         min_length=1, description="Kind → column; rows of equal values are counted."
     )
-    channel: AnyCell
-    name: AnyCell
-    occurred_at: Annotated[Time, BeforeValidator(_column_alone)] | None = None
+    channel: AnyCell = Field(description="Where it happened.")
+    name: AnyCell = Field(description="What happened.")
+    occurred_at: Annotated[Time, BeforeValidator(_column_alone)] | None = Field(
+        None, description="When it happened; without it, when it is imported."
+    )
     event_id: tuple[str, ...] = Field((), description="Columns that name the event; else the row's place in the file.")
     sequence: str | None = Field(None, description="Column that counts; else the file's order within a customer.")
-    revision: str | None = None
-    context: dict[str, AnyCell] = Field(default_factory=dict)
-    value: Money | None = None
-    feedback: Said | None = None
+    revision: str | None = Field(None, description="Column with the revision, where the source corrects itself.")
+    context: dict[str, AnyCell] = Field(default_factory=dict, description="page, store, agent, … → column.")
+    value: Money | None = Field(None, description="Money: amount and currency.")
+    feedback: Said | None = Field(None, description="Feedback; rows without score and text have none.")
     consent: AnyCell | None = Field(None, description="Column that says whether the customer agreed to analytics.")
-    properties: Annotated[dict[str, AnyCell], BeforeValidator(_by_name)] = Field(default_factory=dict)
+    properties: Annotated[dict[str, AnyCell], BeforeValidator(_by_name)] = Field(
+        default_factory=dict, description="Property → column, or a list of columns that keep their names."
+    )
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Map:

@@ -144,8 +144,12 @@ class Producer:
             try:
                 cluster = await client.client.fetch_all_metadata()
             except (KafkaError, OSError, TimeoutError) as error:
+                if self.ready:
+                    log.warning("broker_away", kafka=self._kafka.bootstrap, error=repr(error))
                 self.problem = f"no Kafka at {self._kafka.bootstrap}: {error}"
             else:
+                if not self.ready:
+                    log.info("broker_reached", kafka=self._kafka.bootstrap)
                 self._partitions = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in self._topics}
                 self._seen = asyncio.get_running_loop().time()
                 missing = [topic for topic, count in self._partitions.items() if not count]
