@@ -167,7 +167,7 @@ def journeys(
     person: UUID, touchpoints: Sequence[Touchpoint], definitions: Sequence[Definition], as_of: int
 ) -> list[Told]:
     """The journeys of one person's touchpoints, which are in order, by their start. Pure."""
-    packed, texts = _packed(touchpoints)
+    packed, texts = _packed(touchpoints, len(definitions))
     at = [touchpoint.at for touchpoint in touchpoints]
     told = []
     for place, definition in enumerate(definitions):
@@ -180,7 +180,7 @@ def journeys(
     return sorted(told, key=lambda one: (one.journey.started_at, one.place))
 
 
-def _packed(touchpoints: Sequence[Touchpoint]) -> tuple[list[bytes], fold.Texts]:
+def _packed(touchpoints: Sequence[Touchpoint], definitions: int) -> tuple[list[bytes], fold.Texts]:
     """The touchpoints as the fold takes them: its records, and what their codes mean."""
     channels, names, rules, currencies = (
         packing.Vocabulary(kind, limit) for kind, limit in packing.VOCABULARIES.items()
@@ -191,7 +191,8 @@ def _packed(touchpoints: Sequence[Touchpoint]) -> tuple[list[bytes], fold.Texts]
         value = one.amount << 8 | currencies.code(one.currency) if one.currency else 0
         codes = channels.code(one.channel), names.code(one.name), rules.code(bytes(one.numbers).hex())
         records.append(packing.RECORD.pack(one.at, one.sequence + 1, one.event, 0, 0, *codes, feedback, value))
-    meanings: list[list[int]] = [[], *(list(bytes.fromhex(text)) for text in rules.texts[1:])]
+    known = [bytes.fromhex(text) for text in rules.texts[1:]]
+    meanings = [[0, *(numbers[place] for numbers in known)] for place in range(definitions)]
     return records, fold.Texts(channels.texts, names.texts, meanings, currencies.texts)
 
 

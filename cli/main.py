@@ -10,6 +10,7 @@ from cli.addresses import use_running_stack
 from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
+from cli.funnel import funnel
 from cli.import_ import import_file
 from cli.journeys import journeys
 from cli.logs import logs
@@ -40,6 +41,7 @@ app.command()(simulate)
 app.command(name="import")(import_file)
 app.command()(tail)
 app.command()(journeys)
+app.command()(funnel)
 app.command()(sql)
 app.command()(digest)
 app.add_typer(topics_app, name="topics")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from rich.console import Console
@@ -168,7 +169,7 @@ def as_object(life: Life) -> dict[str, Any]:
 
 
 _TIMES = ("started_at", "last_at", "completed_at", "due_at")
-_AS_THEY_ARE = ("journey_id", "definition", "definition_version", "status", "entry_channel", "value", "peak_end")
+_AS_THEY_ARE = ("definition", "definition_version", "status", "entry_channel", "value", "peak_end")
 
 
 def _journey(told: Told) -> dict[str, Any]:
@@ -176,7 +177,8 @@ def _journey(told: Told) -> dict[str, Any]:
     columns = ("drop_off_at", "drop_off_stage", "drop_off_step", "recovered_at")
     silences = zip(*(journey[column] for column in columns), strict=True)
     return (
-        {name: journey[name] for name in _AS_THEY_ARE}
+        {"journey_id": str(UUID(journey["journey_id"]))}
+        | {name: journey[name] for name in _AS_THEY_ARE}
         | {name: _time(journey[name]) for name in _TIMES}
         | {
             "stage": told.stage_name(journey["stage"]) or None,
@@ -193,7 +195,7 @@ def _journey(told: Told) -> dict[str, Any]:
 
 def _touchpoint(touchpoint: Touchpoint, stage: str) -> dict[str, Any]:
     said: dict[str, Any] = {
-        "event_id": touchpoint.event.hex(),
+        "event_id": str(UUID(bytes=touchpoint.event)),
         "occurred_at": _time(touchpoint.at),
         "channel": touchpoint.channel,
         "name": touchpoint.name,
