@@ -19,7 +19,7 @@ from ingest.accept import Accepted, accept, accept_record
 from ingest.channels.files import File, Row
 from ingest.map import Map, MapError
 from ingest.mapping import RowMapper
-from ingest.read import Record, read
+from ingest.read import Record, read, record
 from ingest.rejected import Rejected
 from ingest.source import Source
 from schemas.codec import StoredStruct, encode
@@ -64,10 +64,10 @@ class MappedRows:
         if touchpoint is None or isinstance(touchpoint, Rejected):
             return touchpoint
         try:
-            size = len(encode(touchpoint))
+            raw = encode(touchpoint)
         except UnicodeEncodeError:
             return Rejected("unmappable", "", "the row is not UTF-8: convert the file")
-        return accept_record(Record(touchpoint, size, size), self._source, received_at)
+        return accept_record(record(touchpoint, raw), self._source, received_at)
 
     def as_sent(self, row: Row) -> dict[str, Any] | Rejected | None:
         """The touchpoint as a source would send it over HTTP; None if the map leaves the row out."""
@@ -127,8 +127,8 @@ def reader(file: File, rows: Iterator[Row], rules: Map | None, source: str | Non
     if first is None:
         return StoredTouchpoints(), rows
     rows = chain([first], rows)
-    record = read(first.content) if file.format == "jsonl" and isinstance(first.content, bytes) else None
-    if isinstance(record, Record) and isinstance(record.content, dict) and "content" in record.content:
+    begin = read(first.content) if file.format == "jsonl" and isinstance(first.content, bytes) else None
+    if isinstance(begin, Record) and isinstance(begin.content, dict) and "content" in begin.content:
         return StoredTouchpoints(), rows
     if file.format == "csv":
         raise MapError(f"{file.name}: a CSV file needs a map: --map MAP.yaml")
@@ -189,12 +189,12 @@ def _cells(row: Row) -> list[str] | dict[str, Any] | Rejected:
         return row.content
     if isinstance(row.content, str):
         return Rejected("unmappable", "", row.content)
-    record = read(row.content)
-    if isinstance(record, Rejected):
-        return record
-    if not isinstance(record.content, dict):
+    line = read(row.content)
+    if isinstance(line, Rejected):
+        return line
+    if not isinstance(line.content, dict):
         return Rejected("unmappable", "", "the line is not a JSON object")
-    return record.content
+    return line.content
 
 
 def _as_text(content: list[str] | str) -> str:

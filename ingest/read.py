@@ -38,6 +38,11 @@ def read(raw: bytes) -> Record | Rejected:
         return _unreadable(raw, "malformed_json", "", f"not UTF-8 ({error.reason}): encode the text as UTF-8")
     except msgspec.DecodeError as error:
         return _unreadable(raw, "malformed_json", "", f"{error}: send JSON as RFC 8259 defines it")
+    return record(content, raw)
+
+
+def record(content: Any, raw: bytes) -> Record:
+    """The record of a content that is known beside its bytes."""
     return Record(content, len(raw), raw.count(b"{") + raw.count(b"["))
 
 
