@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from processors.rehash import Move, Moves, identity_moves, stitch_moves
 from runtime.chunked.leg import Output
 from runtime.chunked.slices import Gathered
-from runtime.chunked.transaction import Transaction, commit, transactional_producer
+from runtime.chunked.transaction import Transaction, commit, fence
 from runtime.kafka import partition_counts, read_topic, reader
 from runtime.settings import KafkaSettings
 from schemas import topics
@@ -122,8 +122,7 @@ async def _begin(kafka: KafkaSettings, group: str, source: str, partitions: int)
     committed = await _committed(kafka, group)
     new = {tp: 0 for n in range(partitions) if (tp := TopicPartition(source, n)) not in committed}
     if new:
-        producer = transactional_producer(kafka, f"{group}-resize")
-        await producer.start()
+        producer = await fence(kafka, f"{group}-resize")
         try:
             await commit(producer, Transaction(TopicPartition(source, 0), {}, [], new, group))
         finally:
@@ -143,8 +142,7 @@ async def _rehash(kafka: KafkaSettings, group: str, changelog: str, partitions: 
     states = [Gathered() for _ in range(partitions)]
     for record in await read_topic(kafka, changelog):
         states[record.partition].put(record.key or b"", record.value)
-    producer = transactional_producer(kafka, f"{group}-resize")
-    await producer.start()
+    producer = await fence(kafka, f"{group}-resize")
     moved = 0
     try:
         batch: list[Move] = []
