@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from sinks.reader import Reader
 
-_DEFINITIONS = "SELECT definition, count() FROM journeys FINAL GROUP BY definition ORDER BY count() DESC, definition"
+_DEFINITIONS = """
+SELECT definition, max(journeys) AS found
+FROM
+(
+    SELECT definition, 0 AS journeys FROM v_stages
+    UNION ALL
+    SELECT definition, count() FROM journeys FINAL GROUP BY definition
+)
+GROUP BY definition ORDER BY found DESC, definition
+"""
 _FUNNEL = """
 SELECT
     stage, named.name, entered, moved_on, dropped_off, recovered, decided
@@ -112,7 +121,7 @@ class Refused(NamedTuple):
 
 
 def definitions(reader: Reader) -> dict[str, int]:
-    """Journey definition → number of its journeys, the largest first."""
+    """Journey definition → number of its journeys, the largest first; also those that have none yet."""
     return dict(reader.ask(_DEFINITIONS).rows)
 
 

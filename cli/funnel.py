@@ -55,9 +55,9 @@ def choose(reader: Reader, wanted: str | None) -> str:
     """The definition to show; ends the command where there is none."""
     known = figures.definitions(reader)
     if wanted is None and not known:
-        raise fail("there are no journeys yet: send touchpoints, or try `desireline simulate`")
+        raise fail("no journey definition is known yet: the sink writes them when it starts; `desireline status`")
     if wanted is not None and wanted not in known:
-        raise fail(f"there are no journeys of {wanted!r}" + (f", but of {', '.join(known)}" if known else ""))
+        raise fail(f"no journey is called {wanted!r}" + (f": choose {' or '.join(known)}" if known else ""))
     return wanted or next(iter(known))
 
 

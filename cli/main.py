@@ -20,6 +20,7 @@ from cli.status import status
 from cli.tail import tail
 from cli.topics import app as topics_app
 from cli.up import up
+from cli.watch import watch
 from cli.worker import worker
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.command()(simulate)
 app.command(name="import")(import_file)
 app.command()(tail)
 app.command()(journeys)
+app.command()(watch)
 app.command()(funnel)
 app.command()(sql)
 app.command()(digest)

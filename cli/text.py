@@ -13,14 +13,14 @@ _MINOR_DIGITS = dict.fromkeys(
 ) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
 
 
-def duration(milliseconds: int) -> str:
-    """The two largest units, cut off, not rounded: `3 d 4 h`, `5 min`, `0.3 s`. Negative ones count as 0."""
+def duration(milliseconds: int, units: int = 2) -> str:
+    """The largest units, cut off, not rounded: `3 d 4 h`, `5 min`, `0.3 s`. Negative ones count as 0."""
     left = max(0, milliseconds)
     if left < 10_000:
         return f"{left // 100 / 10:g} s"
     place = next(place for place, (_, size) in enumerate(_UNITS) if left >= size)
     parts = []
-    for name, size in _UNITS[place : place + 2]:
+    for name, size in _UNITS[place : place + units]:
         if left >= size:
             parts.append(f"{left // size} {name}")
             left %= size
