@@ -75,8 +75,8 @@ def assigned(number: int, *, person: int | None = None, move: int = 0, gone: boo
         score=number % 11 if number % 7 == 0 else -1,
     )
     said = Assigned(
-        person_id=str(identifier("person", number // 10 if person is None else person)),
-        event_id=str(identifier("event", number)),
+        person_id=identifier("person", number // 10 if person is None else person).hex,
+        event_id=identifier("event", number).hex,
         revision=changes.get("revision", 0),
         move=move,
         arrived=MARCH + number * 1_000 + 300,
@@ -92,7 +92,7 @@ def watermark(at: int = MARCH) -> bytes:
 def identity(number: int, *, person: int | None = None, at: int = MARCH) -> bytes:
     """Whose the customer number is."""
     owner = identifier("person", number if person is None else person)
-    return encode(Identity(f"customer_id:{number}", str(owner), at, "shop"))
+    return encode(Identity(f"customer_id:{number}", owner.hex, at, "shop"))
 
 
 def journey(number: int, *, version: int = 1, steps: int = 3, **changes: Any) -> bytes:
