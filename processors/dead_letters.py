@@ -32,6 +32,17 @@ class DeadLetters:
         key = source.encode()
         return Output(self._topic, partition_of(key, self._partitions), key, encode(letter))
 
+    def undecodable(self, chunk: Chunk, place: int, error: Exception) -> Output:
+        """A record of the chunk that is not what its topic holds."""
+        return self.output(
+            chunk.values[place] or b"",
+            source=chunk.topic,
+            reason="undecodable",
+            address=f"{chunk.topic}/{chunk.partition}/{chunk.offsets[place]}",
+            message=f"not a record of the topic {chunk.topic}: {error}; only desireline writes this topic",
+            at=chunk.timestamps[place],
+        )
+
 
 def decode_each(
     decoder: msgspec.json.Decoder[T], chunk: Chunk, letters: DeadLetters
@@ -49,15 +60,5 @@ def decode_each(
         try:
             good.append((place, decoder.decode(value or b"")))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            address = f"{chunk.topic}/{chunk.partition}/{chunk.offsets[place]}"
-            bad.append(
-                letters.output(
-                    value or b"",
-                    source=chunk.topic,
-                    reason="undecodable",
-                    address=address,
-                    message=f"not a record of the topic {chunk.topic}: {error}; only desireline writes this topic",
-                    at=chunk.timestamps[place],
-                )
-            )
+            bad.append(letters.undecodable(chunk, place, error))
     return good, bad

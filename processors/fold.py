@@ -62,7 +62,7 @@ def spans(
 
 
 class Texts(NamedTuple):
-    """What the codes of a partition mean. `rules[code]` holds one number per definition."""
+    """What the codes of a partition mean; of the rules' codes to each definition, in their order."""
 
     channels: Sequence[str]
     names: Sequence[str]
@@ -91,9 +91,9 @@ def journey(
     `place` is the definition's place among the definitions.
     """
     at, channel, name, rules, feedback, money = packing.columns(records)
-    numbers = [texts.rules[code][place] for code in rules]
+    meaning = texts.rules[place]
+    numbers = [meaning[code] for code in rules]
     path_stage = [number & STAGE for number in numbers]
-    ident, started_at = identify(person, definition, records)
     patience, ends_after = definition.patience, definition.ends_after
     completed_at, due, stage, entered = 0, 0, 0, 0
     silences: list[tuple[int, int, int, int]] = []  # deadline, stage, step, back at
@@ -118,11 +118,11 @@ def journey(
     felt = _feelings(feedback) if any(feedback) else _NOTHING_FELT
     channels, names = texts.channels, texts.names
     return Journey(
-        journey_id=ident.hex(),
+        journey_id=journey_id(person, definition.name, packing.event(records), at[0]).hex(),
         person_id=person.hex(),
         definition=definition.name,
         definition_version=definition.version,
-        started_at=started_at,
+        started_at=at[0],
         last_at=at[-1],
         status=status,
         stage=stage,

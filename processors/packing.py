@@ -39,6 +39,11 @@ def head(definitions: int) -> Struct:
     return Struct(">" + "IBB" * definitions + "QB")
 
 
+def event(record: bytes) -> bytes:
+    """The event id of a record, or of the first of several."""
+    return record[12:ORDER_SIZE]
+
+
 def pack_feedback(kind: str, score: int, sentiment: str) -> int:
     """Kind, score (-1: none) and sentiment in 16 bits; 0: no feedback."""
     code = _FEEDBACK_CODE.get(kind, 0)

@@ -26,7 +26,6 @@ from schemas.person import Assigned, FoldRecord, PersonMessage, ReadTo
 
 BEAT = 1_000  # ms between rows of a journey that only grew
 _decoder = msgspec.json.Decoder(PersonMessage)
-_EVENT_AT = 12  # of the event id in a record
 _VERSION = Struct(">IH")
 _RULES_AT = ORDER_SIZE + 10
 
@@ -65,6 +64,8 @@ class StitchPartition:
         self._dead_letters = dead_letters
         self._base = generation << 48
         self._meta = Meta(definitions=fingerprint(definitions))
+        # Everything that arrived up to then has been read, ms UTC; 0 until every identity partition has spoken.
+        self.as_of = 0
         self._head = packing.head(len(definitions))
         self._nobody = FORMAT + self._head.pack(*fold.NO_HEAD * len(definitions), 0, 0)
         self._gathered: Gathered | None = Gathered()
@@ -89,35 +90,43 @@ class StitchPartition:
         assert self._gathered is not None
         state = self._gathered.whole()
         self._gathered = None
-        self._use(state)
-        for key, value in state.items():
-            if key[:1] == b"p":
-                self._people[key[1:]] = value
-                if value[-1] & OWED:
-                    self._owed[key[1:]] = 0
         if b"m" in state:
             self._meta = msgspec.json.decode(state[b"m"], type=Meta)
+            self.as_of = self._least()
         configured = fingerprint(self._definitions)
         if self._meta.definitions != configured:
             raise DefinitionsChanged(
                 f"the state of partition {self._number} was folded with other journey definitions ({self._meta.definitions}) "
                 f"than the configured ones ({configured}); a change of definitions needs a new generation"
             )
+        self._use(state)
+        for key, value in state.items():
+            if key[:1] == b"p":
+                self._people[key[1:]] = value
+                if value[-1] & OWED:
+                    self._owed[key[1:]] = 0
 
     def _use(self, state: Mapping[bytes, bytes]) -> None:
         """Take the vocabularies from the state."""
         self._vocabularies = packing.vocabularies(state)
         self._channels, self._names, self._rules, self._currencies = self._vocabularies.values()
-        self._numbers: list[list[int]] = [[0] * len(self._definitions)]
+        self._meaning: list[list[int]] = [[0] for _ in self._definitions]  # by code of the rules
         self._rule_codes: dict[tuple[int, ...], int] = {}
         for code, text in enumerate(self._rules.texts[1:], 1):
             self._number_of(code, list(bytes.fromhex(text)))
-        self._texts = fold.Texts(self._channels.texts, self._names.texts, self._numbers, self._currencies.texts)
+        self._texts = fold.Texts(self._channels.texts, self._names.texts, self._meaning, self._currencies.texts)
 
-    @property
-    def as_of(self) -> int:
-        """Everything that arrived up to then has been read, ms UTC; 0 until every identity partition has spoken."""
-        return min(self._meta.read_to.values()) if len(self._meta.read_to) == self._partitions else 0
+    def _read(self, partition: int, at: int) -> None:
+        """Partition `partition` of the identity leg has read so far."""
+        read_to = self._meta.read_to
+        if at > read_to.get(partition, -1):
+            read_to[partition] = at
+            self._read_to_changed = True
+            self.as_of = self._least()
+
+    def _least(self) -> int:
+        read_to = self._meta.read_to
+        return min(read_to.values()) if len(read_to) == self._partitions else 0
 
     # --- input ---------------------------------------------------------------------------------------------------
 
@@ -128,13 +137,15 @@ class StitchPartition:
         self._rows += refused
         people, nobody, size, most = self._people, self._nobody, self._head.size, self._max * SIZE
         fromhex, changed = bytes.fromhex, self._changed
-        for _, message in messages:
+        for place, message in messages:
             if type(message) is ReadTo:
-                if message.at > self._meta.read_to.get(message.partition, -1):
-                    self._meta.read_to[message.partition] = message.at
-                    self._read_to_changed = True
+                self._read(message.partition, message.at)
                 continue
-            person, event, record = fromhex(message.person_id), fromhex(message.event_id), message.record
+            try:
+                person, event, record = fromhex(message.person_id), fromhex(message.event_id), message.record
+            except ValueError as error:
+                self._rows.append(self._dead_letters.undecodable(chunk, place, error))
+                continue
             value = people.get(person, nobody)
             end = len(value) - size
             if record is not None and event not in value and (end < most or value[-1] & TOO_MANY):
@@ -171,9 +182,9 @@ class StitchPartition:
 
     def _number_of(self, code: int, rules: list[int]) -> None:
         """Remember what a code of the rules' vocabulary means."""
-        while len(self._numbers) <= code:
-            self._numbers.append([0] * len(self._definitions))
-        self._numbers[code] = rules
+        for meaning, number in zip(self._meaning, rules, strict=True):
+            meaning += [0] * (code + 1 - len(meaning))
+            meaning[code] = number
         self._rule_codes[tuple(rules)] = code
 
     def _append(self, person: bytes, value: bytes, end: int, packed: bytes, record: FoldRecord, arrived: int) -> bytes:
@@ -193,7 +204,8 @@ class StitchPartition:
                 if before[0] not in (NO_JOURNEY, after[0]):
                     self._emit(person, place, value[1 + before[0] * SIZE : end], arrived)
             mine = fold.due_at(after, record.at, definition)
-            due = min(due or mine, mine or due)
+            if mine and not 0 < due < mine:
+                due = mine
             now += after
         if urgent:
             self._urgent[person] = arrived
@@ -206,7 +218,7 @@ class StitchPartition:
     def _revise(self, person: bytes, value: bytes, message: Assigned, event: bytes) -> None:
         """Anything but a new last touchpoint: out of order, a newer version, gone, or nothing new at all."""
         records = [value[at : at + SIZE] for at in range(1, len(value) - self._head.size, SIZE)]
-        known = next((i for i, r in enumerate(records) if r[_EVENT_AT:ORDER_SIZE] == event), None)
+        known = next((i for i, r in enumerate(records) if packing.event(r) == event), None)
         version = (message.revision, message.move)
         if known is not None and _VERSION.unpack_from(records[known], ORDER_SIZE) >= version:
             return
@@ -241,16 +253,16 @@ class StitchPartition:
         found: dict[bytes, tuple[int, int, bytes]] = {}
         if len(records) - first <= self._max:
             for place, definition in enumerate(self._definitions):
-                for start, end in fold.spans(at, [n[place] for n in numbers], first, definition)[0]:
+                for start, end in fold.spans(at, numbers[place], first, definition)[0]:
                     content = b"".join(records[start:end])
                     ident, started_at = fold.identify(person, definition, content)
                     found[ident] = place, started_at, content
         return found
 
     def _live(self, records: list[bytes]) -> tuple[int, list[int], list[list[int]]]:
-        """Number of the first record that is not gone (those are in front), times and rules of all."""
+        """Number of the first record that is not gone (those are in front), times of all, what they mean by definition."""
         rules = [int.from_bytes(r[_RULES_AT : _RULES_AT + 2], "big") for r in records]
-        numbers = [self._numbers[code if code != GONE else 0] for code in rules]
+        numbers = [[meaning[code] if code != GONE else 0 for code in rules] for meaning in self._meaning]
         first = next((i for i, code in enumerate(rules) if code != GONE), len(rules))
         return first, [int.from_bytes(r[:8], "big") for r in records], numbers
 
@@ -263,7 +275,7 @@ class StitchPartition:
         for place, definition in enumerate(self._definitions):
             head = fold.NO_HEAD
             if first < len(records) and not too_many:
-                head = fold.spans(at, [n[place] for n in numbers], first, definition)[1]
+                head = fold.spans(at, numbers[place], first, definition)[1]
                 mine = fold.due_at(head, at[-1], definition)
                 due = min(due or mine, mine or due)
             now += head

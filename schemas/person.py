@@ -11,7 +11,8 @@ import msgspec
 
 from schemas.touchpoint import MAX_MINOR_UNITS
 
-Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+# 32 hex digits. Who makes bytes of them finds what is not hex; a pattern here would cost more than all else of decoding.
+Id = Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Rule = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
@@ -37,8 +38,8 @@ class Assigned(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fi
     Per person and event the highest (revision, move) counts, whatever the order of arrival.
     """
 
-    person_id: Id  # 32 hex digits
-    event_id: Id  # 32 hex digits
+    person_id: Id
+    event_id: Id
     revision: Whole
     move: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
     arrived: int  # append time of the touchpoint, ms UTC

@@ -250,6 +250,7 @@ def test_a_bad_record_costs_only_itself() -> None:
                 b'{"said":"assigned","person_id":"no"}',
                 b"\xff\xfe",
                 b"",
+                good.replace(EVENTS[0].encode(), b"x" * 32),
                 good.replace(EVENTS[0].encode(), EVENTS[1].encode()),
             ]
         )
@@ -260,6 +261,7 @@ def test_a_bad_record_costs_only_itself() -> None:
         ("undecodable", "people/3/1"),
         ("undecodable", "people/3/2"),
         ("undecodable", "people/3/3"),
+        ("undecodable", "people/3/4"),
     ]
     rows = [msgspec.json.decode(o.value or b"", type=Journey) for o in out if o.topic == "journeys"]
     assert {row.touchpoints for row in rows} == {2}
