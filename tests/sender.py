@@ -40,7 +40,7 @@ class Sender:
         self._url = urlsplit(url)
         self._headers = {"Authorization": f"Bearer {write_key}", "Content-Type": "application/json"}
         self._batches = iter(batches)
-        self._rate = rate
+        self.rate = rate  # may be changed while it sends
         self._queue: queue.Queue[Sequence[object] | None] = queue.Queue(maxsize=connections)
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._feed, daemon=True)]
@@ -72,12 +72,13 @@ class Sender:
             raise TimeoutError(f"only {self.acknowledged} touchpoints were acknowledged after {seconds:.0f} s")
 
     def _feed(self) -> None:
-        began, fed = time.monotonic(), 0
+        due = time.monotonic()
         for batch in self._batches:
             self._queue.put(batch)
-            fed += len(batch)
-            if self._rate is not None:
-                time.sleep(max(0.0, fed / self._rate - (time.monotonic() - began)))
+            due = max(due, time.monotonic() - 1.0)  # what was held up is not made good in one burst
+            while (rate := self.rate) is not None and (wait := due + len(batch) / rate - time.monotonic()) > 0:
+                time.sleep(min(wait, 0.1))
+            due += len(batch) / (rate or 1e9)
         for _ in range(self._connections):
             self._queue.put(None)
 

@@ -67,19 +67,19 @@ def run(name: str, log: Path) -> list[dict[str, Any]]:
             began = time.monotonic()
             step(line, log, Path(folder))
             sent = time.monotonic()
-            line.settle(SETTLE_SECONDS)
+            line.settle(SETTLE_SECONDS, revive=True)
             settled = time.monotonic()
             reports.append(
                 {
                     "run": step.__name__,
                     "figures": bpi2012.figures_in(line),
                     "digests": line.digests(bpi2012.AS_OF),
+                    "restarted_by_supervision": dict(line.restarts),
                     "dead_letters": line.rows("SELECT count() FROM v_dead_letters")[0][0],
                     "seconds_sending": round(sent - began, 1),
                     "seconds_until_settled": round(settled - began, 1),
                 }
             )
-            line.pids()  # nothing has ended by itself
             print(json.dumps(reports[-1], ensure_ascii=False), flush=True)
     return reports
 
