@@ -183,7 +183,7 @@ class StitchPartition:
     def _number_of(self, code: int, rules: list[int]) -> None:
         """Remember what a code of the rules' vocabulary means."""
         for meaning, number in zip(self._meaning, rules, strict=True):
-            meaning += [0] * (code + 1 - len(meaning))
+            meaning.extend([0] * (code + 1 - len(meaning)))
             meaning[code] = number
         self._rule_codes[tuple(rules)] = code
 
