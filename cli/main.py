@@ -7,6 +7,7 @@ import logging
 import typer
 
 from cli.addresses import use_running_stack
+from cli.demo import demo
 from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
@@ -42,6 +43,7 @@ app.command()(simulate)
 app.command(name="import")(import_file)
 app.command()(tail)
 app.command()(journeys)
+app.command()(demo)
 app.command()(watch)
 app.command()(funnel)
 app.command()(sql)
