@@ -72,7 +72,7 @@ class Line:
         self.write_key = secrets.token_hex(8)
         self.restarts: Counter[str] = Counter()  # what ended by itself and was started again by `revive`
         self._workers = workers
-        self._partitions = partitions
+        self.partitions = partitions
         self._environment = environment or {}
         self._children: dict[str, Child] = {}
         self._ready: dict[str, Ready] = {}
@@ -105,7 +105,7 @@ class Line:
                 self.start(name, wait=False)
             for name in ("kafka", "clickhouse"):
                 self.wait_ready(name)
-            create_topics(self.kafka, [TopicSpec(topic.name, self._partitions, topic.config) for topic in TOPICS])
+            create_topics(self.kafka, [TopicSpec(topic.name, self.partitions, topic.config) for topic in TOPICS])
             migrate(self.clickhouse)
             self._add_ours("sink", "sinks.app")
             collector = [sys.executable, "-m", "ingest.collector"]

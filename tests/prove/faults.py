@@ -123,7 +123,7 @@ class Faults:
             return in_flight > 0
         if kind == "worker":  # more than half of the partitions: so each of two workers has some of them
             partitions = sum(tp.topic == topics.TOUCHPOINTS.name for tp in standing.ends)
-            return lag["identity_partitions"] * 2 > partitions
+            return bool(lag["identity_partitions"] * 2 > partitions)
         if kind == "kafka":
             return in_flight > 0 and lag["identity"] > 0 and lag["sink"] > 0
         return lag["sink"] > 0
