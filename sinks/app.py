@@ -85,6 +85,7 @@ async def run(
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 << 20,
         fetch_max_wait_ms=100,
+        metadata_max_age_ms=5_000,  # partitions that `topics resize` adds are noticed that soon
         session_timeout_ms=6_000,
         heartbeat_interval_ms=1_500,
         rebalance_timeout_ms=10_000,
