@@ -40,7 +40,7 @@ def good(number: int) -> bytes:
     return value
 
 
-def _changed(name: str, **changes: Any) -> Foreign:
+def _changed(name: str, /, **changes: Any) -> Foreign:
     return Foreign(name, stored(900_000, **changes))
 
 
