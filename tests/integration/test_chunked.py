@@ -28,10 +28,11 @@ from runtime.chunked.transaction import fence
 from runtime.kafka import create_topics, partition_of, read_topic
 from runtime.settings import KafkaSettings
 from tests.conftest import Kafka
-from tests.prove.chunked.chaos import Chaos, last_error
+from tests.prove.chunked.chaos import Chaos
 from tests.prove.chunked.expected import differences
 from tests.prove.chunked.group import committed_offsets, everything_taken
 from tests.prove.chunked.job import PARTITIONS, Counting, State, encode, key_of
+from tests.prove.chunked.processes import last_error
 
 pytestmark = pytest.mark.integration
 

@@ -18,12 +18,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.prove.chunked.chaos import FAULTS, Chaos, LocalBroker
+from tests.prove.chunked.chaos import FAULTS, Chaos
+from tests.prove.chunked.processes import LocalBroker
 from tests.prove.chunked.worker import MUTANTS
 
 ROOT = Path(__file__).parents[3]
 EVIDENCE = ROOT / "docs" / "evidence" / "chunked.json"
-CODE = ("runtime/chunked", "runtime/kafka.py", "tests/prove/chunked")
+CODE = ("runtime/chunked", "runtime/kafka.py")
 # What shows each mutant for certain: an open transaction that is thrown away, a pause outlasting the session.
 REVEALING = {"outside": ["kill", "quick", "quick", "quick"], "roundrobin": ["join"], "unfenced": ["pause", "pause"]}
 

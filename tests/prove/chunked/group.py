@@ -96,9 +96,17 @@ async def everything_taken(kafka: KafkaSettings, leg: Counting) -> bool:
 
 def records_taken(metrics_port: int) -> float:
     """What a worker process has taken so far, from its own metrics; 0 when it does not answer."""
+    return sum(float(line.rsplit(" ", 1)[1]) for line in _metrics(metrics_port, "desireline_leg_records_total{"))
+
+
+def is_up(metrics_port: int) -> bool:
+    """Has a worker process come so far that it handles signals and runs its legs?"""
+    return bool(_metrics(metrics_port, "desireline_leg_open_partitions{"))
+
+
+def _metrics(port: int, begin: str) -> list[str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=0.5) as answer:
-            lines = answer.read().decode().splitlines()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=0.5) as answer:
+            return [line for line in answer.read().decode().splitlines() if line.startswith(begin)]
     except OSError:
-        return 0.0
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("desireline_leg_records_total{"))
+        return []
