@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -330,6 +331,19 @@ def test_a_refresh_does_only_what_is_dirty(tables: Tables) -> None:
         assert Pass(recent=True).refresh(client) == 0
         tables.write("journeys", [journey(0, version=2), journey(90)])
         assert older.refresh(client) == 2
+
+
+def test_rollups_follow_a_deadline_that_passes_without_a_new_row(tables: Tables) -> None:
+    due = int(time.time() * 1000) + 1_500
+    tables.write("journeys", [journey(0, due_at=due), journey(1, due_at=due + 3_600_000)])
+    asked = "SELECT sum(dropped_off) FROM v_funnel"
+    tables.refresh()
+    assert tables.ask(asked) == [(0,)]
+    give_up = time.monotonic() + 30
+    while tables.ask(asked) != [(1,)]:
+        assert time.monotonic() < give_up, "the drop-off never reached the funnel"
+        tables.refresh()
+    assert time.time() * 1000 > due
 
 
 def test_rows_of_another_kind_are_refused_whole(tables: Tables) -> None:
