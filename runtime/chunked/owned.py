@@ -155,7 +155,8 @@ class OwnedPartition:
             if not self._work.is_set():
                 self._settled.set()
                 await self._work.wait()
-            due = self._woken + self._store.settings.interval(self._commit_seconds)
+            behind = sum(source.lag for source in self._sources.values())
+            due = self._woken + self._store.settings.interval(self._commit_seconds, behind)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), max(0.0, due - time.monotonic()))
             transaction = self._collect()

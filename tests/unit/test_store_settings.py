@@ -12,9 +12,15 @@ from runtime.chunked.settings import StoreSettings
     [(0.0, 0.05), (0.004, 0.05), (0.008, 0.08), (0.02, 0.2), (1.0, 0.2)],
 )
 def test_the_interval_follows_the_load_within_its_bounds(commit_seconds: float, interval: float) -> None:
-    assert StoreSettings(interval_idle=0.05, interval_busy=0.2).interval(commit_seconds) == pytest.approx(interval)
+    assert StoreSettings(interval_idle=0.05, interval_busy=0.2).interval(commit_seconds, 0) == pytest.approx(interval)
 
 
 def test_equal_bounds_fix_it() -> None:
     fixed = StoreSettings(interval_idle=0.2, interval_busy=0.2)
-    assert [fixed.interval(seconds) for seconds in (0, 0.01, 5)] == [0.2, 0.2, 0.2]
+    assert [fixed.interval(seconds, 0) for seconds in (0, 0.01, 5)] == [0.2, 0.2, 0.2]
+
+
+def test_what_is_far_behind_waits_for_a_full_batch() -> None:
+    settings = StoreSettings(batch=100, interval_behind=2.0)
+    assert settings.interval(0.0, 100) == settings.interval_idle
+    assert settings.interval(0.0, 101) == 2.0
