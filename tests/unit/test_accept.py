@@ -62,7 +62,11 @@ def test_what_is_accepted_is_a_stored_touchpoint_with_everything_that_was_sent()
     assert isinstance(result, Accepted)
     model = StoredTouchpoint.model_validate_json(result.value)
     assert result.key == b"phone:+52551234" == model.address.encode()
-    assert list(model.identifiers.items()) == [("customer_id", "17"), ("email", "ana@example.com"), ("phone", "+52551234")]
+    assert list(model.identifiers.items()) == [
+        ("customer_id", "17"),
+        ("email", "ana@example.com"),
+        ("phone", "+52551234"),
+    ]
     assert model.event_id == uuid5(SHOP.namespace, "good-1")
     assert (model.source_event_id, model.source, model.clock) == ("good-1", "shop", "as_sent")
     assert (model.occurred_at, model.received_at, model.sent_at) == (NOON, NOON, NOON + 1000)
@@ -175,7 +179,11 @@ class TestClock:
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
