@@ -1,4 +1,5 @@
-"""The plain fold: journeys from the set of a person's touchpoints, said as simply as can be. It shares no code with the packed one."""
+"""The plain fold: journeys from the set of a person's touchpoints, said as simply as can be. It shares no code with the
+packed one."""
 
 from __future__ import annotations
 

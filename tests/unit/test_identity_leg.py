@@ -152,7 +152,8 @@ def test_restarts_anywhere_change_nothing(events: list[tuple[int, int, int]], se
     plain = feed(leg(), values)
     chance = random.Random(seed)
     log: dict[bytes, bytes | None] = {}
-    p, out = leg(), []
+    p = leg()
+    out: list[Output] = []
     for value in values:
         p.take(Chunk("touchpoints", 1, [0], [T0], [None], [value]))
         state, records = p.collect(T0)
@@ -162,3 +163,26 @@ def test_restarts_anywhere_change_nothing(events: list[tuple[int, int, int]], se
             p = leg()
             p.restore(list(log.items()))
     assert said(out) == said(plain)
+
+
+def test_a_record_nested_beyond_all_limits_costs_nobody_else() -> None:
+    deep = stored(1, properties={"a": "HERE"}).replace(b'"HERE"', b"[" * 100_000 + b"]" * 100_000)
+    out = feed(leg(), [stored(0), deep, b"[" * 100_000, stored(2)])
+    assert [m.event_id for m in said(out)] == [UUID(int=1).hex, UUID(int=3).hex]
+    assert [letter["address"] for letter in letters(out)] == ["touchpoints/1/1", "touchpoints/1/2"]
+
+
+def test_two_records_in_one_do_not_shift_the_others() -> None:
+    """With an empty one beside them they are as many lines as there are records."""
+    p, values = leg(), [stored(0) + b"\n" + stored(1), b"", stored(2)]
+    p.take(Chunk("touchpoints", 1, [0, 1, 2], [T0, T0, T0 + 7], [None] * 3, list(values)))
+    out = list(p.collect(T0)[1])
+    assert [(m.event_id, m.arrived) for m in said(out)] == [(UUID(int=3).hex, T0 + 7)]
+    assert [letter["address"] for letter in letters(out)] == ["touchpoints/1/0", "touchpoints/1/1"]
+
+
+def test_what_clickhouse_would_refuse_is_refused_before_it_is_in_a_journey() -> None:
+    wrong = [{"name": ""}, {"channel": ""}, {"name": "n" * 129}, {"occurred_at": 1}, {"occurred_at": 2**53}]
+    out = feed(leg(), [stored(number, **changes) for number, changes in enumerate(wrong)])
+    assert said(out) == []
+    assert [letter["reason"] for letter in letters(out)] == ["undecodable"] * len(wrong)
