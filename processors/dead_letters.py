@@ -49,10 +49,13 @@ def decode_each(
 ) -> tuple[list[tuple[int, T]], list[Output]]:
     """The chunk's records decoded, each with its place in the chunk; and dead letters for those that cannot be."""
     try:
-        decoded = decoder.decode_lines(b"\n".join(chunk.values))  # type: ignore[arg-type]
-        if len(decoded) == len(chunk.values):
-            return list(enumerate(decoded)), []
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+        lines = b"\n".join(chunk.values)  # type: ignore[arg-type]
+        # A line end inside a record would shift the places of those behind it.
+        if lines.count(b"\n") == len(chunk.values) - 1:
+            decoded = decoder.decode_lines(lines)
+            if len(decoded) == len(chunk.values):
+                return list(enumerate(decoded)), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
         pass  # some record is bad: find it below
     good: list[tuple[int, T]] = []
     bad: list[Output] = []

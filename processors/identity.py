@@ -26,7 +26,7 @@ from schemas.codec import encode
 from schemas.definition import Definition, Rules
 from schemas.identity import DEFAULT_KINDS, Kinds, home, person_id
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
-from schemas.touchpoint import MAX_MINOR_UNITS, MAX_SEQUENCE
+from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
 FORMAT = b"\x01"
 READ_TO_EVERY = 250  # ms
@@ -37,11 +37,13 @@ _REVISED = Struct(">I8s16s?")  # revision, content, owner, given (or retracted)
 
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+_EARLIEST, _LATEST = (int(moment.timestamp() * 1000) for moment in (EARLIEST, LATEST))
 
 
 class _Money(msgspec.Struct, gc=False):
     amount: Annotated[int, msgspec.Meta(ge=-MAX_MINOR_UNITS, le=MAX_MINOR_UNITS)]
-    currency: str
+    currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
 
 
 class _Felt(msgspec.Struct, gc=False):
@@ -53,15 +55,16 @@ class _Felt(msgspec.Struct, gc=False):
 class Seen(msgspec.Struct, gc=False):
     """What this leg reads of a `StoredTouchpoint`; other fields are skipped without being decoded.
 
-    It checks whatever would make this leg fail: a record that somebody else wrote becomes a dead letter, not a crash.
+    It checks whatever would make this leg or those behind it fail: a record that somebody else wrote becomes a dead letter,
+    not a crash, and not a row that ClickHouse refuses.
     """
 
     event_id: UUID
-    source: str
-    identifiers: dict[str, str]
-    channel: str
-    name: str
-    occurred_at: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    source: Label
+    identifiers: dict[str, Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]]  # its normal form may be longer
+    channel: Label
+    name: Label
+    occurred_at: Annotated[int, msgspec.Meta(ge=_EARLIEST, le=_LATEST)]
     content: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     sequence: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)] | None = None
     revision: Whole = 0

@@ -182,7 +182,13 @@ def test_two_records_in_one_do_not_shift_the_others() -> None:
 
 
 def test_what_clickhouse_would_refuse_is_refused_before_it_is_in_a_journey() -> None:
-    wrong = [{"name": ""}, {"channel": ""}, {"name": "n" * 129}, {"occurred_at": 1}, {"occurred_at": 2**53}]
+    wrong: list[dict[str, Any]] = [
+        {"name": ""},
+        {"channel": ""},
+        {"name": "n" * 129},
+        {"occurred_at": 1},
+        {"occurred_at": 2**53},
+    ]
     out = feed(leg(), [stored(number, **changes) for number, changes in enumerate(wrong)])
     assert said(out) == []
     assert [letter["reason"] for letter in letters(out)] == ["undecodable"] * len(wrong)
