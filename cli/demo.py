@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HISTORY = timedelta(days=10)  # what comes at once, so that there are drop-offs from the start, and then goes on live
 HISTORY_OPTIONS = ("--customers", "6600", "--duration", "11d", "--seed", "1")
-CROWD_OPTIONS = ("--customers", "20000", "--duration", "2h", "--seed", "2")  # about nine touchpoints a second
+CROWD_OPTIONS = ("--customers", "50000", "--duration", "2h", "--seed", "2")  # up to twenty touchpoints a second
 PATIENCE = 90.0  # seconds until there must be figures
 
 

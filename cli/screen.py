@@ -15,7 +15,7 @@ from cli.funnel import rate_colour
 from cli.live import Snapshot
 
 LEAST_LIST = 4  # lines of the lists below the funnel that stay, however many stages there are
-_AROUND = 9  # lines that are neither stages nor lists
+_AROUND = 8  # lines that are neither stages nor lists
 _FIGURES_WIDTH = 53  # columns of the funnel beside names and bars
 _STATUS_COLOUR = {"running": "green", "done": "green", "starting": "yellow", "waiting": "yellow", "stopped": "red"}
 
