@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from clickhouse_driver.errors import Error as ClickHouseError
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorNotAvailableError, KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli import figures
@@ -65,8 +65,8 @@ class Snapshot:
 
 
 class Watcher:
-    """Looks again and again. The first look raises what is wrong (errors of ClickHouse's and Kafka's clients, OSError);
-    later ones note it and go on."""
+    """Looks again and again. Entering and the first look raise what is wrong (errors of ClickHouse's and Kafka's clients,
+    OSError); later looks note it and go on."""
 
     def __init__(self, kafka: KafkaSettings, clickhouse: ClickHouseSettings, definition: str | None) -> None:
         self._kafka_settings, self._clickhouse_settings = kafka, clickhouse
@@ -79,6 +79,7 @@ class Watcher:
     def __enter__(self) -> Watcher:
         with ExitStack() as opened:
             self._reader = opened.enter_context(reader(self._clickhouse_settings))
+            self._read_clickhouse()  # says at once when it is not there; Kafka's client takes its time
             self._kafka = KafkaAdminClient(
                 **self._kafka_settings.client(),
                 bootstrap_timeout_ms=CONNECT_MILLISECONDS,
@@ -99,7 +100,6 @@ class Watcher:
             then = self._ends((topics.TOUCHPOINTS.name,), int((now - back) * 1000))
             self._meter.add(now - back, sum(ends[one] if offset < 0 else offset for one, offset in then.items()))
         self._read_kafka()
-        self._read_clickhouse()
         return self.look()
 
     def look(self) -> Snapshot:
@@ -126,7 +126,10 @@ class Watcher:
         self._meter.add(time.time(), self._now.accepted)
         self._now.rate = self._meter.rate(10)
         self._now.rates = self._meter.series(HISTORY_STEP, HISTORY_SECONDS // HISTORY_STEP)
-        committed = self._kafka.list_group_offsets(list(GROUPS))
+        try:
+            committed = self._kafka.list_group_offsets(list(GROUPS))
+        except CoordinatorNotAvailableError:  # a broker that has never had a group
+            committed = {}
         self._now.lags = {
             group: sum(max(0, ends[one] - at.offset) for one, at in offsets.items() if one in ends)
             for group, offsets in committed.items()

@@ -33,6 +33,7 @@ def watch(
 
 def follow(definition: str | None = None, *, once: bool = False, until: float = float("inf")) -> None:
     """Paint until Ctrl-C, or until the time (as `time.monotonic()`); on what is no terminal, a picture now and then."""
+    from clickhouse_driver.errors import Error as ClickHouseError
     from kafka.errors import KafkaError
 
     from cli.live import Watcher
@@ -48,7 +49,7 @@ def follow(definition: str | None = None, *, once: bool = False, until: float = 
             _paint(watcher, once, until)
     except KafkaError as error:
         raise fail(f"no Kafka at {kafka.bootstrap} ({error}): is it running? `desireline up` starts one") from error
-    except OSError as error:
+    except (ClickHouseError, OSError) as error:
         raise fail(explain(error, clickhouse)) from error
     except KeyboardInterrupt:
         return

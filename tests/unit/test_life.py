@@ -15,6 +15,7 @@ from rich.console import Console
 from cli import life, story
 from cli.life import Life, Touchpoint
 from schemas.definition import Rules, load_definitions
+from schemas.identity import DEFAULT_KINDS
 from schemas.person import FoldRecord
 from tests import oracle
 
@@ -78,7 +79,7 @@ def test_without_a_kind_it_is_looked_up_over_all_kinds() -> None:
 def test_any_text_is_an_answerable_question(text: str) -> None:
     for candidate in life.candidates(text):
         kind, colon, value = candidate.partition(":")
-        assert (kind in life.DEFAULT_KINDS.names, colon, bool(value)) == (True, ":", True)
+        assert (kind in DEFAULT_KINDS.names, colon, bool(value)) == (True, ":", True)
     assert life.as_person(text) is None or UUID(text.strip())
 
 
