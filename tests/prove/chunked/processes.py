@@ -69,6 +69,12 @@ class Workers:
     def running(self) -> list[int]:
         return sorted(self._children)
 
+    @property
+    def confessions(self) -> list[str]:
+        """Exits whose reason is a fault of the store, not one that was thrown at it."""
+        signs = ("WatermarkError", "AssertionError", "NotCoPartitioned", "did not stop")
+        return [line for line in self.exits if any(sign in line for sign in signs)]
+
     def join(self) -> int:
         number, self._next = self._next, self._next + 1
         port = self._ports[number] = free_port()
