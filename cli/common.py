@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from clickhouse_driver import errors
 from pydantic import ValidationError
 
 from cli.output import fail
 from runtime.settings import ClickHouseSettings
 from schemas.definition import milliseconds
-from sinks.reader import Reader, reader
+
+if TYPE_CHECKING:
+    from sinks.reader import Reader
 
 _REMEDIES = {  # by ClickHouse's error code
     60: "`desireline sql 'SHOW TABLES'` lists the views; if there are none: python -m sinks.migrate",  # UNKNOWN_TABLE
@@ -37,6 +39,10 @@ def clickhouse_settings() -> ClickHouseSettings:
 @contextmanager
 def reading() -> Iterator[Reader]:
     """A Reader on the user's ClickHouse, and around everything that it is asked: known errors end the command."""
+    from clickhouse_driver import errors  # takes a moment to import: only who asks ClickHouse pays
+
+    from sinks.reader import reader
+
     settings = clickhouse_settings()
     try:
         with reader(settings) as one:
@@ -47,6 +53,8 @@ def reading() -> Iterator[Reader]:
 
 def explain(error: Exception, settings: ClickHouseSettings) -> str:
     """One sentence: what ClickHouse says, or that it says nothing, and what helps."""
+    from clickhouse_driver import errors
+
     if isinstance(error, errors.ServerException) and not isinstance(error, errors.NetworkError):
         return refusal(error.code, error.message)
     return no_answer(f"{settings.host}:{settings.native_port}")

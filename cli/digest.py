@@ -8,12 +8,10 @@ import typer
 
 from cli.common import moment, now, reading
 from cli.output import fail
-from sinks.digest import TABLES
-from sinks.digest import digest as digest_of
 
 
 def digest(
-    table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}.")],
+    table: Annotated[str, typer.Argument(help="touchpoints, person_touchpoints, identities, journeys or outcomes.")],
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -22,6 +20,9 @@ def digest(
     ] = None,
 ) -> None:
     """Print a hash of a table's live rows: equal for equal content, however and how often it was written."""
+    from sinks.digest import TABLES
+    from sinks.digest import digest as digest_of
+
     if table not in TABLES:
         raise fail(f"no digest of {table!r}: choose one of {', '.join(TABLES)}")
     at = now() if as_of is None else moment("--as-of", as_of)

@@ -5,9 +5,10 @@ All of them count journeys by the definition that they belong to and, where `sin
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sinks.reader import Reader
+if TYPE_CHECKING:
+    from sinks.reader import Reader
 
 _DEFINITIONS = """
 SELECT definition, max(journeys) AS found

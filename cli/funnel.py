@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,7 +13,9 @@ from cli import figures, text
 from cli.common import now, period, reading
 from cli.figures import StageFigures
 from cli.output import fail
-from sinks.reader import Reader
+
+if TYPE_CHECKING:
+    from sinks.reader import Reader
 
 FIGURES_WIDTH = 72  # columns of everything but the bars
 LEAST_BAR, LARGEST_BAR = 6, 40

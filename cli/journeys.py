@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -14,7 +14,9 @@ from cli.common import now, reading, zone
 from cli.output import fail
 from processors.settings import WorkerSettings
 from schemas.definition import Definition, DefinitionsError, load_definitions
-from sinks.reader import Reader
+
+if TYPE_CHECKING:
+    from sinks.reader import Reader
 
 
 def journeys(

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from processors import fold, packing
 from schemas.definition import STAGE, Definition
 from schemas.identity import DEFAULT_KINDS, normalise
 from schemas.journey import Journey
-from sinks.reader import Reader
+
+if TYPE_CHECKING:
+    from sinks.reader import Reader
 
 SUGGESTIONS = 5
 MAX_TYPOS = 2

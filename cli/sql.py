@@ -9,12 +9,10 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
-import urllib3
 
 from cli.common import clickhouse_settings, no_answer, refusal
 from cli.output import fail
 from runtime.settings import ClickHouseSettings
-from sinks.reader import ANSWER_SECONDS, CONNECT_SECONDS, READ_ONLY
 
 PIECE = 1 << 16  # bytes
 
@@ -66,6 +64,10 @@ def _text(query: str | None, file: Path | None) -> str:
 
 def _ask(settings: ClickHouseSettings, query: str, format: str) -> None:
     """Over HTTP: the server writes the format. It finishes before its first byte, so that an error is never half a result."""
+    import urllib3
+
+    from sinks.reader import ANSWER_SECONDS, CONNECT_SECONDS, READ_ONLY
+
     scheme = "https" if settings.secure else "http"
     where = f"{settings.host}:{settings.http_port}"
     parameters = {

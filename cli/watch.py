@@ -16,7 +16,7 @@ from cli.output import fail
 if TYPE_CHECKING:
     from cli.live import Watcher
 
-PAUSE = 1.0  # seconds between two looks
+PAUSE = 0.5  # seconds between two looks
 PLAIN_PAUSE = 10.0  # where a frame is printed below the other
 PLAIN_HEIGHT = 24
 
