@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from runtime.kafka import reader
 from runtime.settings import KafkaSettings
@@ -31,7 +32,11 @@ class Groups:
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """Offsets of the next records that the group will read."""
-        return {tp: at.offset for tp, at in (await self._admin.list_consumer_group_offsets(group)).items()}
+        try:
+            found = await self._admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:  # the first group of a new broker is just being made
+            return {}
+        return {tp: at.offset for tp, at in found.items()}
 
     async def wait_for(self, group: str, ends: Offsets, seconds: float, pause: float = 0.05) -> None:
         """Return when the group has committed everything before `ends`; SystemExit after so many seconds."""

@@ -20,11 +20,9 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-
 from benchmarks import common
 from benchmarks.filling import Filling, filling, filling_unseen
+from benchmarks.groups import Groups
 from benchmarks.peers.running import Took, faust_table, quix_count
 from benchmarks.people import Moment, assigned, moments
 from runtime.kafka import TopicSpec, create_topics
@@ -33,6 +31,7 @@ from schemas.codec import encode
 from schemas.person import ReadTo
 from schemas.topics import PEOPLE
 
+SECONDS = 120  # the longest that a round may take
 PLAIN = "touchpoints-plain"
 READ_TO_EVERY = 25_000  # touchpoints, between two statements of how far the identity leg has read
 
@@ -57,27 +56,13 @@ async def write(into: Filling, share: list[Moment], partitions: int) -> None:
     await into.send_rest()
 
 
-async def taken(kafka: KafkaSettings, group: str, ends: dict[TopicPartition, int]) -> bool:
-    """Has the group committed everything up to these offsets?"""
-    admin = AIOKafkaAdminClient(**kafka.client())
-    await admin.start()
-    try:
-        committed = await admin.list_consumer_group_offsets(group)
-        return all(tp in committed and committed[tp].offset >= end for tp, end in ends.items())
-    finally:
-        await admin.close()
-
-
 async def round_of(kafka: KafkaSettings, share: list[Moment], partitions: int, worker: int) -> Took:
     """One round of ours."""
-    async with filling_unseen(kafka, PEOPLE.name, partitions) as into:
-        await write(into, share, partitions)
-        cpu, began = common.cpu_seconds(worker), time.monotonic()
-    give_up = began + 120
-    while not await taken(kafka, "stitch", into.ends):
-        if time.monotonic() > give_up:
-            raise SystemExit("the stitch leg has not taken everything after 120 s")
-        await asyncio.sleep(0.05)
+    async with Groups(kafka) as groups:
+        async with filling_unseen(kafka, PEOPLE.name, partitions) as into:
+            await write(into, share, partitions)
+            cpu, began = common.cpu_seconds(worker), time.monotonic()
+        await groups.wait_for("stitch", into.ends, SECONDS)
     return Took(len(share), time.monotonic() - began, common.cpu_seconds(worker) - cpu)
 
 

@@ -45,6 +45,7 @@ class OwnedPartition:
         self._seek = 0
         self._taken = 0  # records since the last collect
         self._commit_seconds = 0.0
+        self._has_backlog = False  # the next transaction waits for a full batch
         self._woken = 0.0  # when the first of the pending work came
         self._seeking = asyncio.Lock()
         self._work, self._hurry, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -140,6 +141,11 @@ class OwnedPartition:
         self._state.tick(now, {topic: source.read_to for topic, source in self._sources.items()})
         if self._state.pending():
             self._wake()
+        if self._has_backlog and self._lag() == 0:
+            self._hurry.set()
+
+    def _lag(self) -> int:
+        return sum(source.lag for source in self._sources.values())
 
     def _wake(self) -> None:
         if not self._work.is_set():
@@ -155,8 +161,9 @@ class OwnedPartition:
             if not self._work.is_set():
                 self._settled.set()
                 await self._work.wait()
-            behind = sum(source.lag for source in self._sources.values())
-            due = self._woken + self._store.settings.interval(self._commit_seconds, behind)
+            lag = self._lag()
+            due = self._woken + self._store.settings.interval(self._commit_seconds, lag)
+            self._has_backlog = lag > self._store.settings.backlog
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), max(0.0, due - time.monotonic()))
             transaction = self._collect()
@@ -171,6 +178,7 @@ class OwnedPartition:
         """State, outputs and positions of one moment: there is no await in here."""
         self._work.clear()
         self._hurry.clear()
+        self._has_backlog = False
         self._taken = 0
         state, outputs = self._state.collect(_now())
         offsets = {

@@ -19,18 +19,20 @@ class StoreSettings:
     `interval_busy`. Equal values fix it. `batch` records taken start one at once; a partition with twice as many waiting
     for the transaction before takes no more until it is through.
 
-    A partition that is more than a batch behind gains nothing by haste: it waits for a full batch, at most
-    `interval_behind`. What changes several times in a batch is written once, so the backlog shrinks faster.
+    A partition with more than `backlog` records before it gains nothing by haste: it waits for a full batch, at most
+    `interval_backlog`, or until it has caught up. What changes several times in a batch is written once, so the backlog
+    shrinks faster.
     """
 
     interval_idle: float = 0.05
     interval_busy: float = 0.2
-    interval_behind: float = 2.0
-    batch: int = 20_000
+    interval_backlog: float = 2.0
+    batch: int = 40_000
+    backlog: int = 10_000
 
-    def interval(self, commit_seconds: float, behind: int) -> float:
+    def interval(self, commit_seconds: float, lag: int) -> float:
         """Seconds from the first pending work to its transaction; `commit_seconds`: what transactions take lately;
-        `behind`: records that are known not to have been taken yet."""
-        if behind > self.batch:
-            return self.interval_behind
+        `lag`: records that are known not to have been taken yet."""
+        if lag > self.backlog:
+            return self.interval_backlog
         return min(self.interval_busy, max(self.interval_idle, commit_seconds / TRANSACTION_SHARE))

@@ -20,7 +20,7 @@ def test_equal_bounds_fix_it() -> None:
     assert [fixed.interval(seconds, 0) for seconds in (0, 0.01, 5)] == [0.2, 0.2, 0.2]
 
 
-def test_what_is_far_behind_waits_for_a_full_batch() -> None:
-    settings = StoreSettings(batch=100, interval_behind=2.0)
+def test_a_backlog_waits_for_a_full_batch() -> None:
+    settings = StoreSettings(backlog=100, interval_backlog=2.0)
     assert settings.interval(0.0, 100) == settings.interval_idle
     assert settings.interval(0.0, 101) == 2.0
