@@ -9,7 +9,6 @@ A row is written at once when a journey starts, ends, changes its stage or compl
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 
@@ -137,6 +136,7 @@ class StitchPartition:
         self._rows += refused
         people, nobody, size, most = self._people, self._nobody, self._head.size, self._max * SIZE
         fromhex, changed = bytes.fromhex, self._changed
+        others: dict[bytes, list[tuple[bytes, Assigned]]] = {}
         for place, message in messages:
             if type(message) is ReadTo:
                 self._read(message.partition, message.at)
@@ -155,7 +155,9 @@ class StitchPartition:
                         changed[person] = end
                     people[person] = self._append(person, value, end, packed, record, message.arrived)
                     continue
-            self._revise(person, value, message, event)
+            others.setdefault(person, []).append((event, message))
+        for person, said in others.items():
+            self._revise(person, said)
 
     def _pack(self, record: FoldRecord, event: bytes, revision: int, move: int) -> bytes:
         rules = tuple(record.rules)
@@ -215,35 +217,39 @@ class StitchPartition:
             self._owed[person] = arrived
         return b"".join((value[:end], packed, self._head.pack(*now, due, 0 if person in self._urgent else OWED)))
 
-    def _revise(self, person: bytes, value: bytes, message: Assigned, event: bytes) -> None:
-        """Anything but a new last touchpoint: out of order, a newer version, gone, or nothing new at all."""
-        records = [value[at : at + SIZE] for at in range(1, len(value) - self._head.size, SIZE)]
-        known = next((i for i, r in enumerate(records) if packing.event(r) == event), None)
-        version = (message.revision, message.move)
-        if known is not None and _VERSION.unpack_from(records[known], ORDER_SIZE) >= version:
+    def _revise(self, person: bytes, said: Iterable[tuple[bytes, Assigned]]) -> None:
+        """Anything but new last touchpoints: out of order, newer versions, gone, or nothing new at all.
+
+        All that a chunk says of a person at once, so that a person with many touchpoints is folded anew once and not for each.
+        """
+        value = self._people.get(person, self._nobody)
+        old = [value[at : at + SIZE] for at in range(1, len(value) - self._head.size, SIZE)]
+        newest = {packing.event(record): record for record in old}
+        arrived = 0
+        for event, message in said:
+            version = (message.revision, message.move)
+            known = newest.get(event)
+            if known is not None and _VERSION.unpack_from(known, ORDER_SIZE) >= version:
+                continue
+            if message.record is None:
+                newest[event] = RECORD.pack(0, 0, event, *version, 0, 0, GONE, 0, 0)
+            else:
+                newest[event] = self._pack(message.record, event, *version)
+            arrived = max(arrived, message.arrived)
+        records = sorted(newest.values())
+        if records == old:
             return
-        before = self._spans(person, records)
-        if known is not None:
-            del records[known]
-        if message.record is None:
-            packed = RECORD.pack(0, 0, event, *version, 0, 0, GONE, 0, 0)
-        else:
-            packed = self._pack(message.record, event, *version)
-        place = bisect_left(records, packed)
-        records.insert(place, packed)
-        after = self._spans(person, records)
-        first = min(place, known if known is not None else place)
+        before, after = self._spans(person, old), self._spans(person, records)
+        first = next((place for place, record in enumerate(old) if record != records[place]), len(old))
         self._changed[person] = min(1 + first * SIZE, self._changed.get(person, 1 + first * SIZE))
         self._people[person] = self._whole(records)
         for ident, (place_of, key_start, _) in before.items():
             if ident not in after:
-                row = fold.tombstone(
-                    person, self._definitions[place_of], ident, key_start, message.arrived, self._version()
-                )
+                row = fold.tombstone(person, self._definitions[place_of], ident, key_start, arrived, self._version())
                 self._rows.append(Output(self._topic, self._number, row.person_id.encode(), encode(row)))
         for ident, (place_of, _, content) in after.items():
             if ident not in before or before[ident][2] != content or person in self._owed or person in self._urgent:
-                self._emit(person, place_of, content, message.arrived)
+                self._emit(person, place_of, content, arrived)
         self._owed.pop(person, None)
         self._urgent.pop(person, None)
 

@@ -277,3 +277,21 @@ def test_other_definitions_refuse_the_state() -> None:
     other.restore([(k, v) for k, v in line.log.items() if v is not None])
     with pytest.raises(DefinitionsChanged, match="needs a new generation"):
         other.tick(T0, {})
+
+
+def test_a_person_with_many_touchpoints_out_of_order_is_folded_once_a_chunk() -> None:
+    """Otherwise one such person keeps a worker busy for longer than its transactions may last, again and again."""
+    events = [f"{number:032x}" for number in range(1, 2_001)]
+    looks = [FoldRecord(at=T0 + n, channel="web", name="look", rules=NUMBERS["look"]) for n in range(2_000)]
+    said = [Assigned(PEOPLE[0], event, 0, 1, T0, look) for event, look in zip(events, looks, strict=True)]
+    random.Random(5).shuffle(said)
+    p = partition(max_touchpoints=5_000)
+    rows: list[Journey] = []
+    for half in (said[:1_000], said[1_000:]):
+        p.take(chunk([msgspec.json.encode(message) for message in half]))
+        rows += [msgspec.json.decode(o.value or b"", type=Journey) for o in p.collect(T0)[1] if o.topic == "journeys"]
+    assert len(rows) < 20
+    newest = {row.journey_id: row for row in rows}
+    live = [row for row in newest.values() if not row.is_deleted]
+    assert [row.touchpoints for row in live] == [2_000, 2_000]
+    assert all(row.path_time == list(range(T0, T0 + 2_000)) for row in live)
