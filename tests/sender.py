@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 ANSWER_SECONDS = 30.0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import sys
 import time
 import urllib.error
 from collections.abc import Callable
@@ -17,8 +19,8 @@ from tests.standing import Standing
 
 KILLS = {"worker": 5, "sink": 5, "collector": 5, "clickhouse": 5, "kafka": 5}
 PAUSE_SECONDS = 15.0
-BUSY_SECONDS = 30.0  # how long to wait for work in flight before a fault counts as idle
-RECOVERY_SECONDS = 90.0
+BUSY_SECONDS = 60.0  # how long to wait for work in flight before a fault counts as idle
+RECOVERY_SECONDS = 180.0
 
 
 class NotBusy(AssertionError):
@@ -49,6 +51,7 @@ class Faults:
             struck |= fault()
             self._recovered()
             struck["over"] = round(time.monotonic() - self._began, 1)
+            print(json.dumps(struck), file=sys.stderr, flush=True)
 
     def finish_sending(self, seconds: float) -> None:
         """Until everything is acknowledged."""
