@@ -119,7 +119,8 @@ def become(server: KafkaServer) -> None:
     logging.write_text(LOG4J)
     if not (data / "log" / "meta.properties").exists():
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        formatting = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(configuration)]
+        identity = f"--cluster-id={cluster}"  # one word: one id in 64 begins with a dash
+        formatting = ["kafka.tools.StorageTool", "format", identity, "--config", str(configuration)]
         subprocess.run([*java.command(classpath, cache=False), *formatting], check=True)
     command = java.command(classpath, cache=True)
     command += [f"-Dlog4j2.configurationFile={logging.as_uri()}", "kafka.Kafka", str(configuration)]
