@@ -29,6 +29,8 @@ def _kept(milliseconds: int) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(milliseconds), "max.message.bytes": str(MAX_RECORD_BYTES)}
 
 
+_APPENDED = {"message.timestamp.type": "LogAppendTime"}  # how far a source has been read is told in the broker's time
+
 # Erasure relies on a bounded compaction lag: a tombstone must really remove the value.
 _COMPACTED = {
     "cleanup.policy": "compact",
@@ -44,11 +46,17 @@ TOUCHPOINTS = Topic(
     "address: the home identifier, or the event id of a touchpoint with a revision",
     "collector, import",
     "every accepted touchpoint, whole, one JSON record each",
-    _kept(7 * DAY) | {"message.timestamp.type": "LogAppendTime"},
+    _kept(7 * DAY) | _APPENDED,
 )
-IDENTITY = Topic("identity", "identifier", "identity", "internal messages between identifiers", _kept(7 * DAY))
+IDENTITY = Topic(
+    "identity", "identifier", "identity", "internal messages between identifiers", _kept(7 * DAY) | _APPENDED
+)
 PEOPLE = Topic(
-    "people", "person id", "identity", "which touchpoint (as a fold record) is whose; watermarks", _kept(7 * DAY)
+    "people",
+    "person id",
+    "identity",
+    "which touchpoint (as a fold record) is whose; watermarks",
+    _kept(7 * DAY) | _APPENDED,
 )
 IDENTITIES = Topic("identities", "identifier", "identity", "identifier → person, latest first", _COMPACTED)
 JOURNEYS = Topic(
@@ -58,7 +66,9 @@ OUTCOMES = Topic("outcomes", "person id", "stitch", "dropped_off, recovered, com
 DEAD_LETTERS = Topic(
     "dead_letters", "source", "every leg", "what was not accepted, whole, with the reason", _kept(7 * DAY)
 )
-COMMANDS = Topic("commands", "identifier", "CLI, API", "what an operator ordered: block, release, erase", _COMPACTED)
+COMMANDS = Topic(
+    "commands", "identifier", "CLI, API", "what an operator ordered: block, release, erase", _COMPACTED | _APPENDED
+)
 IDENTITY_CHANGELOG = Topic("identity-changelog", "state key", "identity", "state of the identity leg", _COMPACTED)
 STITCH_CHANGELOG = Topic("stitch-changelog", "state key", "stitch", "state of the stitch leg", _COMPACTED)
 
