@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -114,6 +115,7 @@ async def run(kafka: KafkaSettings, workers: list[Child], arguments: argparse.Na
             victim = workers[number % len(workers)]
             victim.kill()
             seconds.append(await flowing(groups, arguments.partitions))
+            print(f"all partitions flow again after {seconds[-1]:.1f} s", file=sys.stderr)
             await start_again(victim)
             await flowing(groups, arguments.partitions)
         load.going_on = False
@@ -136,6 +138,7 @@ async def settled(kafka: KafkaSettings, sent: int) -> dict[str, int]:
     """`lost`, once the journeys' last rows, which may wait a second, are written."""
     give_up = time.monotonic() + SECONDS
     while any((found := await lost(kafka, sent)).values()) and time.monotonic() < give_up:
+        print(f"not settled yet: {found}", file=sys.stderr)
         await asyncio.sleep(1)
     return found
 
