@@ -31,7 +31,8 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> dict[str, object]:
-    """What a figure was measured on. `load` is the number of running processes just before (1 minute): 0 is quiet."""
+    """What a figure was measured on. `load` is the number of running processes just before (1 minute): 0 is quiet;
+    a niceness below 0 means that it was measured ahead of them."""
     return {
         "cores": os.cpu_count(),
         "cpu": _cpu_name(),
@@ -39,6 +40,7 @@ def machine() -> dict[str, object]:
         "system": platform.system(),
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 1),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
     }
 
 
