@@ -1,6 +1,7 @@
 """From records of the topics to rows of the tables: what is put in front of a record, what is left out, what is noted.
 
-The server makes columns of the JSON (queries/insert_*.sql); here only what it cannot know is added: partition and offset.
+The server makes columns of the JSON (queries/insert_*.sql); here only what it cannot know is added: partition, offset and
+append time.
 """
 
 from __future__ import annotations
@@ -60,10 +61,11 @@ def rows_among(topic: str, records: Iterable[Record]) -> list[Record]:
 
 
 def lines_of(topic: str, records: Iterable[Record]) -> list[bytes]:
-    """The rows as JSON objects, with `_partition` and `_offset` in front where the table needs them."""
+    """The rows as JSON objects, with `_partition`, `_offset` and append time (`_at`) in front where the table needs them."""
     if topic not in _WITH_POSITION:
         return [record.value for record in records]
-    return [b'{"_partition":%d,"_offset":%d,%b' % (r.partition, r.offset, r.value[1:]) for r in records]
+    position = b'{"_partition":%d,"_offset":%d,"_at":%d,%b'
+    return [position % (r.partition, r.offset, r.timestamp, r.value[1:]) for r in records]
 
 
 class JourneyHead(msgspec.Struct, gc=False):

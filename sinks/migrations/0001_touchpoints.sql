@@ -3,7 +3,7 @@
 
 -- The full facts, as they came. One row per event whatever a revision, a resend or another correction of the clock does to
 -- its time: so the key is the event alone (docs/decisions/clickhouse-writes.md). The highest revision counts; of equal
--- revisions the first in the partition's log: version = revision << 64 | (2^64 - 1 - offset).
+-- revisions the first that was appended: version = revision << 96 | (2^48 - 1 - append time in ms) << 48 | (2^48 - 1 - offset).
 CREATE TABLE IF NOT EXISTS touchpoints
 (
     event_id          UUID CODEC(NONE),

@@ -1,4 +1,5 @@
--- `_offset` is put in front of each record by the sink. Lower offset, higher version: the first of equal revisions stands.
+-- `_offset` and `_at` (append time, ms) are put in front of each record by the sink. Earlier, higher version: the first of
+-- equal revisions stands. The time is asked first, because a resize moves a key to a partition whose offsets begin at 0.
 INSERT INTO touchpoints
 (
     event_id, source, source_event_id, address, identifiers, channel, name, occurred_at, received_at, sent_at, clock, stream,
@@ -16,7 +17,8 @@ SELECT
     tupleElement(feedback, 'kind'), tupleElement(feedback, 'score'), tupleElement(feedback, 'sentiment'),
     tupleElement(feedback, 'text'), tupleElement(feedback, 'about'),
     tupleElement(consent, 'analytics'), tupleElement(consent, 'marketing'), properties,
-    bitShiftLeft(toUInt128(revision), 64) + bitNot(_offset), retracted
+    bitShiftLeft(toUInt128(revision), 96) + bitShiftLeft(toUInt128(281474976710655 - _at), 48) + (281474976710655 - _offset),
+    retracted
 FROM input('
     event_id UUID, source LowCardinality(String), source_event_id String, address String,
     identifiers Map(LowCardinality(String), String), channel LowCardinality(String), name LowCardinality(String),
@@ -27,5 +29,5 @@ FROM input('
     value Tuple(amount Int64, currency String),
     feedback Tuple(kind String, score Nullable(Int8), sentiment String, text String, about String),
     consent Tuple(analytics Nullable(Bool), marketing Nullable(Bool)),
-    properties String, _offset UInt64')
+    properties String, _offset UInt64, _at UInt64')
 FORMAT JSONEachRow

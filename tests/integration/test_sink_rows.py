@@ -115,6 +115,15 @@ def test_of_equal_revisions_the_first_in_the_log_stands(tables: Tables, order: t
     assert tables.ask("SELECT name FROM v_touchpoint_facts") == [("first",)]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_first_stands_also_when_a_resize_moved_its_key(tables: Tables, order: tuple[int, ...]) -> None:
+    first = FakeRecord("touchpoints", 70_000, touchpoint(1, name="first"), partition=1, timestamp=MARCH)
+    second = FakeRecord("touchpoints", 3, touchpoint(1, name="second"), partition=5, timestamp=MARCH + 1)
+    for number in order:
+        tables.writer.write("touchpoints", lines_of("touchpoints", [(first, second)[number]]))
+    assert tables.ask("SELECT name FROM v_touchpoint_facts") == [("first",)]
+
+
 def test_a_retraction_takes_the_row_away_whenever_it_comes(tables: Tables) -> None:
     retraction = touchpoint(1, revision=2, retracted=True)
     tables.write("touchpoints", [retraction])

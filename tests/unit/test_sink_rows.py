@@ -15,7 +15,7 @@ from tests.sink_records import HOUR, MARCH, FakeRecord, assigned, identifier, jo
 def test_the_position_is_spliced_in_and_nothing_else_changes() -> None:
     value = touchpoint(1)
     (line,) = lines_of("touchpoints", [FakeRecord("touchpoints", 42, value, partition=3)])
-    assert json.loads(line) == {"_partition": 3, "_offset": 42} | json.loads(value)
+    assert json.loads(line) == {"_partition": 3, "_offset": 42, "_at": MARCH} | json.loads(value)
 
 
 def test_records_that_need_no_position_go_through_as_they_are() -> None:
