@@ -146,10 +146,20 @@ class Definitions(_Part):
         return self
 
 
+def _text(value: Any) -> str | None:
+    """A property as rules see it: text as it is, numbers and truth as JSON writes them; the rest is nothing to a rule."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None
+
+
 class Rules:
     """Evaluates all definitions for a touchpoint; remembers the answer by what the rules read of it."""
 
     MAX_REMEMBERED = 50_000
+    MAX_REMEMBERED_TEXT = 64  # characters of a property: longer ones hardly come again, and would fill the memory
 
     def __init__(self, definitions: Sequence[Definition]) -> None:
         self._definitions = tuple(definitions)
@@ -158,12 +168,19 @@ class Rules:
 
     def of(self, channel: str, name: str, properties: Mapping[str, Any]) -> list[int]:
         """One number per definition."""
-        read = {key: str(properties[key]) for key in self._reads if key in properties} if properties else {}
+        read: dict[str, str] = {}
+        short = True
+        if properties:
+            for key in self._reads:
+                text = _text(properties.get(key))
+                if text is not None:
+                    read[key] = text
+                    short = short and len(text) <= self.MAX_REMEMBERED_TEXT
         remembered = (channel, name, *read.items())
         numbers = self._known.get(remembered)
         if numbers is None:
             numbers = [definition.number(channel, name, read) for definition in self._definitions]
-            if len(self._known) < self.MAX_REMEMBERED:
+            if short and len(self._known) < self.MAX_REMEMBERED:
                 self._known[remembered] = numbers
         return numbers
 

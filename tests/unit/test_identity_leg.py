@@ -192,3 +192,11 @@ def test_what_clickhouse_would_refuse_is_refused_before_it_is_in_a_journey() -> 
     out = feed(leg(), [stored(number, **changes) for number, changes in enumerate(wrong)])
     assert said(out) == []
     assert [letter["reason"] for letter in letters(out)] == ["undecodable"] * len(wrong)
+
+
+def test_a_property_that_rules_look_at_may_be_nested_as_deep_as_can_be_read() -> None:
+    """Between what can be decoded and what could be written as text again lay one record that stopped the worker for ever."""
+    deep = stored(1, properties={"stage": "HERE"})
+    for depth in range(900, 1_010):
+        value = deep.replace(b'"HERE"', b"[" * depth + b"]" * depth)
+        assert len(said(feed(leg(), [stored(0), value, stored(2)]))) >= 2
