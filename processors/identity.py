@@ -5,7 +5,8 @@ The interface is final: it alone says whose a touchpoint is (`Assigned`, with a 
 evaluates the rules of the journey definitions once, and says how far it has read (`ReadTo`).
 
 State: per home the ids of its touchpoints with a hash of their content; per event that has revisions the newest one and its
-owner. A home sees all touchpoints of revision 0 that it keeps; a touchpoint with a revision comes by its event id.
+owner; and which journey definitions it was made with. A home sees all touchpoints of revision 0 that it keeps; a touchpoint
+with a revision comes by its event id.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from uuid import UUID
 import msgspec
 
 from processors.dead_letters import DeadLetters, decode_each
+from processors.stitching import DefinitionsChanged
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import SLICE, Gathered, slices
 from runtime.kafka import partition_of
 from schemas.codec import encode
-from schemas.definition import Definition, Rules
+from schemas.definition import Definition, Rules, content_hash
 from schemas.identity import DEFAULT_KINDS, Kinds, home, person_id
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
 FORMAT = b"\x01"
+DEFINITIONS_KEY = b"d"
 READ_TO_EVERY = 250  # ms
 _CONTENT_BYTES = 8
 _EVENT_BYTES = 16
@@ -102,6 +105,8 @@ class IdentityPartition:
         self._kinds = kinds
         self._strong = tuple(kind.name for kind in kinds.ordered if kind.strong)
         self._rules = Rules(definitions)
+        self._definitions = FORMAT + content_hash(definitions)
+        self._definitions_kept = False
         self._person = lru_cache(1 << 16)(lambda identifier: person_id(identifier, secret).hex)
         self._gathered: Gathered | None = Gathered()
         self._state: dict[bytes, bytes] = {}
@@ -122,6 +127,14 @@ class IdentityPartition:
         assert self._gathered is not None
         self._state = self._gathered.whole()
         self._gathered = None
+        # Before anything is said with other rules: it would be in the log of `people` for good.
+        known = self._state.pop(DEFINITIONS_KEY, None)
+        self._definitions_kept = known is not None
+        if known not in (None, self._definitions):
+            raise DefinitionsChanged(
+                f"the state of partition {self._number} was made with other journey definitions than the configured ones: put "
+                "the old file back; a change of definitions needs a new generation"
+            )
 
     # --- input ---------------------------------------------------------------------------------------------------
 
@@ -264,6 +277,9 @@ class IdentityPartition:
                 state[key] = value
             else:
                 state |= slices(key, value, changed_from)
+        if state and not self._definitions_kept:
+            state[DEFINITIONS_KEY] = self._definitions
+            self._definitions_kept = True
         self._changed = {}
         out, self._out = self._out, []
         return state, out

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from processors.identity import DEFINITIONS_KEY
 from processors.packing import GONE, RECORD, VOCABULARIES, Vocabulary, head, vocabularies
 from processors.stitching import Meta
 from runtime.chunked.slices import Gathered, slices
@@ -39,6 +40,8 @@ def identity_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move
     """Homes and events of the identity leg. `states` by partition, with as many entries as there will be partitions."""
     for source, gathered in enumerate(states):
         for key, value in gathered.whole().items():
+            if key == DEFINITIONS_KEY:
+                continue  # every partition writes its own
             address = key[1:] if key[:1] == b"h" else f"event:{UUID(bytes=key[1:])}".encode()
             target = partition_of(address, partitions)
             if target != source:

@@ -7,10 +7,12 @@ lower six bits (0: none), `STARTS` and `GOAL` above.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,6 +185,11 @@ class Rules:
             if short and len(self._known) < self.MAX_REMEMBERED:
                 self._known[remembered] = numbers
         return numbers
+
+
+def content_hash(definitions: Sequence[Definition]) -> bytes:
+    """32 bytes that differ wherever two lists of definitions mean something else."""
+    return sha256(json.dumps([one.model_dump(mode="json") for one in definitions], sort_keys=True).encode()).digest()
 
 
 class DefinitionsError(ValueError):

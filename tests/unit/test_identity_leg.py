@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.dead_letters import DeadLetters
 from processors.identity import IdentityPartition
+from processors.stitching import DefinitionsChanged
 from runtime.chunked.leg import Chunk, Output
 from schemas.codec import encode
-from schemas.definition import load_definitions
+from schemas.definition import Definition, load_definitions
 from schemas.identity import person_id
 from schemas.person import Assigned, PersonMessage, ReadTo
 
@@ -22,10 +25,10 @@ T0 = 1_700_000_000_000
 SECRET = b"test"
 
 
-def leg(partitions: int = 4) -> IdentityPartition:
+def leg(partitions: int = 4, definitions: Sequence[Definition] | None = None) -> IdentityPartition:
     return IdentityPartition(
         1,
-        load_definitions(),
+        definitions or load_definitions(),
         secret=SECRET,
         partitions=partitions,
         touchpoints="touchpoints",
@@ -200,3 +203,21 @@ def test_a_property_that_rules_look_at_may_be_nested_as_deep_as_can_be_read() ->
     for depth in range(900, 1_010):
         value = deep.replace(b'"HERE"', b"[" * depth + b"]" * depth)
         assert len(said(feed(leg(), [stored(0), value, stored(2)]))) >= 2
+
+
+def test_other_definitions_say_nothing_even_under_the_same_version() -> None:
+    """What was said with them would stay in the log of `people`, and the old definitions could not read it."""
+    (purchase,) = load_definitions()
+    shorter = purchase.model_copy(update={"stages": purchase.stages[:-1]})
+    p = leg()
+    log: dict[bytes, bytes | None] = {}
+    for number in (1, 2):
+        p.take(Chunk("touchpoints", 1, [number], [T0], [None], [stored(number)]))
+        log.update(p.collect(T0)[0])
+    changed = leg(definitions=[shorter])
+    changed.restore(list(log.items()))
+    with pytest.raises(DefinitionsChanged, match="put the old file back"):
+        feed(changed, [stored(3)])
+    again = leg()
+    again.restore(list(log.items()))
+    assert len(said(feed(again, [stored(3)]))) == 1

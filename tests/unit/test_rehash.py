@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.dead_letters import DeadLetters
+from processors.identity import DEFINITIONS_KEY
 from processors.rehash import identity_moves, stitch_moves
 from processors.stitching import StitchPartition
 from runtime.chunked.leg import Chunk
@@ -135,6 +136,7 @@ def test_homes_and_events_go_where_their_touchpoints_will_come() -> None:
     states = [Gathered() for _ in range(NEW)]
     states[0].put(home, b"\x01x")
     states[1].put(event, b"\x01y")
+    states[1].put(DEFINITIONS_KEY, b"\x01z")  # stays where it is
     found = list(identity_moves(states, NEW))
     targets = {key: move.target for move in found for key in move.written}
     want = {
