@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -23,6 +21,7 @@ from urllib.request import urlopen
 
 import psutil
 
+from benchmarks.common import machine, publish
 from deploy.local.child import Child
 from deploy.local.kafka import KafkaServer
 from deploy.local.ports import LOOPBACK, free_port
@@ -140,9 +139,6 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, object
     touchpoints = answered * arguments.batch
     latencies.sort()
     return {
-        "benchmark": "collector",
-        "command": " ".join(["python -m benchmarks.collector", *sys.argv[1:]]),
-        "machine": {"cores": os.cpu_count(), "cpu": cpu_name(), "python": platform.python_version()},
         "partitions": arguments.partitions,
         "batch": arguments.batch,
         "connections": arguments.connections,
@@ -158,16 +154,6 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, object
     }
 
 
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark of the collector.")
     parser.add_argument("--kafka", help="host:port of a broker that runs; without it, one is started")
@@ -176,8 +162,9 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--partitions", type=int, default=8)
     arguments = parser.parse_args()
+    on = machine()
     with ExitStack() as stack:
-        print(json.dumps(measure(arguments, stack), indent=2))
+        publish("collector", on, measure(arguments, stack))
 
 
 if __name__ == "__main__":
