@@ -110,7 +110,8 @@ def newest_journeys(records: Iterable[Record]) -> Journeys:
             undecodable.append(Bad(record, str(error)))
             continue
         dirty.add((head.definition, head.started_at // (HOUR_SECONDS * 1000) * HOUR_SECONDS))
-        arrivals.append(head.arrived_at)
+        if head.arrived_at:  # 0: owed since before a restart, and nobody knows any more since when
+            arrivals.append(head.arrived_at)
         known = newest.get(head.journey_id)
         if known is None or known[0] <= head.version:
             newest[head.journey_id] = head.version, record

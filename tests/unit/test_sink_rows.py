@@ -63,3 +63,10 @@ def test_what_is_no_journey_keeps_its_address() -> None:
     found = newest_journeys([*bad, FakeRecord("journeys", 3, journey(1))])
     assert [one.record for one in found.undecodable] == bad
     assert len(found.newest) == 1
+
+
+def test_the_oldest_arrival_is_of_those_that_are_known() -> None:
+    """A worker that has restarted writes what it owed without the time; 1970 would be a latency of half a century."""
+    rows = [FakeRecord("journeys", n, journey(n, arrived_at=at)) for n, at in enumerate((MARCH + 2, 0, MARCH + 1))]
+    assert newest_journeys(rows).oldest_arrival == MARCH + 1
+    assert newest_journeys(rows[1:2]).oldest_arrival is None
