@@ -18,7 +18,6 @@ MAX_BYTES = 32 << 20
 MAX_CHUNKS = 16
 LINGER = 0.002
 ACK_SECONDS = 10.0
-SAVE_SECONDS = 0.5
 
 Records = dict[str, list[tuple[bytes, bytes]]]
 

@@ -100,5 +100,4 @@ StoredReader: Any = msgspec.defstruct("StoredReader", [], bases=(StoredStruct,),
 
 encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="deterministic").encode
-decode_touchpoint = msgspec.json.Decoder(TouchpointStruct).decode
 decode_stored = msgspec.json.Decoder(StoredReader)
