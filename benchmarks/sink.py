@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -26,7 +24,8 @@ import msgspec
 import psutil
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.collector import broker, cpu_name
+from benchmarks.collector import broker
+from benchmarks.common import machine, publish
 from deploy.local.child import Child
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.ports import free_port
@@ -189,10 +188,6 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     create_topics(kafka, [TopicSpec(topic, arguments.partitions) for topic in TABLES])
     asyncio.run(fill(kafka, arguments.touchpoints, arguments.partitions))
     return {
-        "benchmark": "sink",
-        "command": " ".join(["python -m benchmarks.sink", *sys.argv[1:]]),
-        "machine": {"cores": os.cpu_count(), "cpu": cpu_name(), "python": platform.python_version()},
-        "load_average": os.getloadavg()[0],
         "partitions": arguments.partitions,
         "touchpoints": arguments.touchpoints,
         "ways": ways,
@@ -205,8 +200,9 @@ def main() -> None:
     parser.add_argument("--touchpoints", type=int, default=100_000)
     parser.add_argument("--partitions", type=int, default=4)
     arguments = parser.parse_args()
+    on = machine()
     with ExitStack() as stack:
-        print(json.dumps(measure(arguments, stack), indent=2))
+        publish("sink", on, measure(arguments, stack))
 
 
 if __name__ == "__main__":
