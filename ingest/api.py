@@ -135,7 +135,7 @@ class Api:
                     ),
                 )
                 for index, (raw, result) in enumerate(zip(raws, results, strict=True))
-                if isinstance(result, Rejected) and result.kept
+                if isinstance(result, Rejected) and result.reason != "no_consent"
             ]
         return records
 

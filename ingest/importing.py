@@ -167,7 +167,7 @@ def chunks(
 
 def letter(file: str, source: str, row: Row, rejected: Rejected, at: int) -> bytes | None:
     """The dead letter of a row, at `file:line`; None for what may not be kept."""
-    if not rejected.kept:
+    if rejected.reason == "no_consent":
         return None
     raw = row.content if isinstance(row.content, bytes) else _as_text(row.content).encode("utf-8", "surrogateescape")
     return encode(

@@ -13,8 +13,3 @@ class Rejected(NamedTuple):
     reason: Reason | Literal["no_consent"]
     path: str
     message: str
-
-    @property
-    def kept(self) -> bool:
-        """Does it go to the dead letters? Not what a customer did not agree to."""
-        return self.reason != "no_consent"
