@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import msgspec
@@ -109,7 +109,8 @@ class IdentityPartition:
         self._definitions_kept = False
         self._person = lru_cache(1 << 16)(lambda identifier: person_id(identifier, secret).hex)
         self._gathered: Gathered | None = Gathered()
-        self._state: dict[bytes, bytes] = {}
+        self._state: dict[bytes, bytes | bytearray] = {}
+        self._indexes: dict[bytes, dict[bytes, bytes]] = {}
         self._changed: dict[bytes, int] = {}
         self._known: dict[str, str] = {}  # identifiers announced in this process → person
         self._out: list[Output] = []
@@ -125,7 +126,7 @@ class IdentityPartition:
 
     def _open(self) -> None:
         assert self._gathered is not None
-        self._state = self._gathered.whole()
+        self._state = cast(dict[bytes, bytes | bytearray], self._gathered.whole())
         self._gathered = None
         # Before anything is said with other rules: it would be in the log of `people` for good.
         known = self._state.pop(DEFINITIONS_KEY, None)
@@ -167,18 +168,45 @@ class IdentityPartition:
         key = b"h" + home(touchpoint.identifiers, self._kinds).encode()
         event, content = touchpoint.event_id.bytes, _content(touchpoint)
         value = self._state.get(key, FORMAT)
-        at = _find(value, event)
-        if at >= 0:
-            if value[at + _EVENT_BYTES : at + _RECORD] != content:
+        known: bytes | bytearray | None
+        if len(value) > SLICE:
+            known = self._index(key, value).get(event)
+        else:
+            at = _find(value, event)
+            known = value[at + _EVENT_BYTES : at + _RECORD] if at >= 0 else None
+        if known is not None:
+            if known != content:
                 self._conflict(chunk, place, touchpoint)
             return
         self._changed.setdefault(key, len(value))
-        self._state[key] = b"".join((value, event, content))
+        if len(value) > SLICE:
+            self._append(key, value, event, content)
+        else:
+            self._state[key] = b"".join((value, event, content))
         if touchpoint.retracted:
             return
         person = self._person(owner)
         self._assign(person, event, touchpoint, 1, chunk.timestamps[place], given=True)
         self._announce(touchpoint, person)
+
+    def _append(self, key: bytes, value: bytes | bytearray, event: bytes, content: bytes) -> None:
+        """To a home with thousands of touchpoints, without copying it."""
+        self._index(key, value)[event] = content
+        if not isinstance(value, bytearray):
+            value = self._state[key] = bytearray(value)
+        value += event
+        value += content
+
+    def _index(self, key: bytes, value: bytes | bytearray) -> dict[bytes, bytes]:
+        """Event → content's hash of a home with thousands of touchpoints (a kiosk, a probe, an app that sends "undefined"):
+        looking through it and copying it for each would bring its worker to a standstill."""
+        index = self._indexes.get(key)
+        if index is None:
+            index = self._indexes[key] = {
+                bytes(value[at : at + _EVENT_BYTES]): bytes(value[at + _EVENT_BYTES : at + _RECORD])
+                for at in range(1, len(value), _RECORD)
+            }
+        return index
 
     def _revise(self, chunk: Chunk, place: int, touchpoint: Seen, owner: str) -> None:
         """A touchpoint with a revision comes by its event id: the highest revision counts."""
@@ -274,7 +302,7 @@ class IdentityPartition:
         for key, changed_from in self._changed.items():
             value = self._state[key]
             if len(value) <= SLICE:
-                state[key] = value
+                state[key] = bytes(value)
             else:
                 state |= slices(key, value, changed_from)
         if state and not self._definitions_kept:
@@ -290,7 +318,7 @@ def _content(touchpoint: Seen) -> bytes:
     return bytes.fromhex(touchpoint.content[: 2 * _CONTENT_BYTES])
 
 
-def _find(value: bytes, event: bytes) -> int:
+def _find(value: bytes | bytearray, event: bytes) -> int:
     """Where the record of an event begins, or -1. (A hit that is not at a record's begin is chance: look on.)"""
     at = value.find(event, 1)
     while at >= 0 and (at - 1) % _RECORD:

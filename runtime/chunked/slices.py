@@ -12,11 +12,11 @@ SLICE = 64 * 1024
 _NUMBER_BYTES = 4
 
 
-def slices(key: bytes, value: bytes, changed_from: int = 0) -> dict[bytes, bytes | None]:
+def slices(key: bytes, value: bytes | bytearray, changed_from: int = 0) -> dict[bytes, bytes | None]:
     """The changelog records of `value`, from the slice that holds byte `changed_from` on."""
     first = min(changed_from, max(len(value) - 1, 0)) // SLICE
     return {
-        _slice_key(key, number): value[number * SLICE : (number + 1) * SLICE]
+        _slice_key(key, number): bytes(value[number * SLICE : (number + 1) * SLICE])
         for number in range(first, max(1, -(-len(value) // SLICE)))
     }
 

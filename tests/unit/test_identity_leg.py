@@ -221,3 +221,36 @@ def test_other_definitions_say_nothing_even_under_the_same_version() -> None:
     again = leg()
     again.restore(list(log.items()))
     assert len(said(feed(again, [stored(3)]))) == 1
+
+
+def test_a_home_with_very_many_touchpoints_is_as_right_as_any_other() -> None:
+    """It is kept in another way, in memory and in the changelog; also after restarts, and where that way begins."""
+    log: dict[bytes, bytes | None] = {}
+    events = [stored(number) for number in range(6_000)]
+    for begin in range(0, len(events), 1_000):
+        p = leg()
+        p.restore(list(log.items()))
+        part = events[begin : begin + 1_000]
+        p.take(Chunk("touchpoints", 1, list(range(1_000)), [T0] * 1_000, [None] * 1_000, list(part)))
+        p.take(Chunk("touchpoints", 1, [0, 1], [T0] * 2, [None] * 2, [part[0], events[0]]))
+        state, out = p.collect(T0)
+        log.update(state)
+        assert [UUID(m.event_id).int for m in said(list(out))] == list(range(begin + 1, begin + 1_001))
+    again = leg()
+    again.restore(list(log.items()))
+    assert said(feed(again, events[::-1])) == []
+    conflicts = feed(again, [stored(number, content=7) for number in (0, 2_800, 5_999)])
+    assert [letter["reason"] for letter in letters(conflicts)] == ["conflicting"] * 3
+
+
+def test_a_touchpoint_costs_the_same_however_many_its_home_has() -> None:
+    """One identifier that everybody shares must not stop a worker: counted in bytes that are copied, not in seconds."""
+    p = leg()
+    feed(p, [stored(number) for number in range(4_000)])
+    (key,) = [key for key in p._state if key.startswith(b"h")]
+    kept = p._state[key]
+    feed(p, [stored(4_000)])
+    assert p._state[key] is kept, "appended to, not copied"
+    p.take(Chunk("touchpoints", 1, [0], [T0], [None], [stored(4_001)]))
+    state = p.collect(T0)[0]
+    assert [len(value or b"") < 65_537 for value in state.values()] == [True], "only the last slice is written"
