@@ -56,7 +56,7 @@ def _records(kafka: KafkaSettings, from_beginning: bool, last: int) -> Iterator[
         while True:
             for records in consumer.poll(timeout_ms=POLL_MILLISECONDS).values():
                 for record in records:
-                    yield record.value
+                    yield record.value or b""
     finally:
         consumer.close()
 
@@ -90,9 +90,9 @@ def _line(value: bytes) -> str:
     """`12:00:00.123  web          product_viewed            customer_id:17`"""
     try:
         touchpoint: Any = decode_stored.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        moment = datetime.fromtimestamp(touchpoint.occurred_at / 1000, UTC)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError, ValueError, OSError):
         return f"not a touchpoint: {value[:200]!r}"
-    moment = datetime.fromtimestamp(touchpoint.occurred_at / 1000, UTC)
     who = " ".join(f"{kind}:{name}" for kind, name in touchpoint.identifiers.items())
     more = []
     if touchpoint.value is not None:
