@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,7 @@ def status(
             raise fail(f"no stack runs in {home}: start it with `desireline up`")
         if env:
             for name, value in state.environment.items():
-                typer.echo(f"export {name}='{value}'")
+                typer.echo(f"export {name}={shlex.quote(value)}")
             return
         table = Table("process", "pid", "state", "restarts", "memory", "since", "port", "version")
         for process in state.processes:
