@@ -104,6 +104,9 @@ def run(only: str | None = None) -> int:
     except (TimeoutError, KafkaConnectionError) as error:
         log.error("not started", error=f"{error}; is Kafka up, and did `desireline topics create` run?")
         return EXIT_FAILURE
+    if not chosen:
+        log.error("not started", error=f"there is no leg {only!r}; choose identity or stitch")
+        return 2
     return run_legs(chosen, settings, STORES)
 
 
