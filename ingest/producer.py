@@ -143,7 +143,7 @@ class Producer:
         while True:
             try:
                 cluster = await client.client.fetch_all_metadata()
-            except (KafkaError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: a probe that ends would silently end all writing
                 if self.ready:
                     log.warning("broker_away", kafka=self._kafka.bootstrap, error=repr(error))
                 self.problem = f"no Kafka at {self._kafka.bootstrap}: {error}"
