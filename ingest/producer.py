@@ -22,7 +22,7 @@ from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
 
-MAX_BATCH_BYTES = 512 * 1024  # half of what the topics take, for one record may be as large again
+MAX_BATCH_BYTES = 512 * 1024  # far below what the topics take, for one record may be as large again
 PROBE_SECONDS = 1.0
 
 Place = tuple[str, int]  # topic and partition

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 HOUR = 3_600_000
 DAY = 24 * HOUR
 DEFAULT_PARTITIONS = 8
-MAX_RECORD_BYTES = 1 << 20  # the largest record that anyone writes: a row of one journey with its whole path
+MAX_RECORD_BYTES = 8 << 20  # above the largest record that anyone writes: a journey with its whole path, in long names
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.accept import Accepted, Rejected, accept, accept_request
+from ingest.accept import MAX_STORED_BYTES, Accepted, Rejected, accept, accept_request
 from ingest.read import Record, read
 from ingest.source import Source
 from ingest.validation import validated
@@ -269,7 +269,8 @@ def test_the_largest_touchpoint_fits_into_a_record() -> None:
     result = accept(raw, SHOP, NOON)
     assert isinstance(result, Rejected)
     assert result.reason == "too_large"
-    assert len(raw) * 5 > MAX_RECORD_BYTES
+    assert len(raw) * 5 > MAX_STORED_BYTES
+    assert MAX_STORED_BYTES + 1024 < MAX_RECORD_BYTES
 
 
 @given(json_values)
