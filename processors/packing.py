@@ -36,12 +36,23 @@ _SCORES = 12  # -1 … 10
 def head(definitions: int) -> Struct:
     """What stands behind the records. Per definition: number of the first record of the open journey, flags, stage last
     entered; then of the person: due_at in ms (0: never), flags."""
-    return Struct(">" + "IBB" * definitions + "QB")
+    return Struct(">" + "IBB" * definitions + "QH")
 
 
 def event(record: bytes) -> bytes:
     """The event id of a record, or of the first of several."""
     return record[12:ORDER_SIZE]
+
+
+def owed(beat: int) -> int:
+    """Flags of a person whose row is owed at this beat."""
+    return (beat << 2 | OWED) & 0xFFFF
+
+
+def owed_at(value: bytes, beat: int) -> bool:
+    """Is a row of this person owed, the partition being at `beat`? What was written at a beat before is not any more; once
+    in 16,384 beats one is written again, which is harmless."""
+    return int.from_bytes(value[-2:], "big") & ~TOO_MANY == owed(beat)
 
 
 def pack_feedback(kind: str, score: int, sentiment: str) -> int:

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from processors.identity import DEFINITIONS_KEY
-from processors.packing import GONE, RECORD, VOCABULARIES, Vocabulary, head, vocabularies
+from processors.packing import GONE, RECORD, VOCABULARIES, Vocabulary, head, owed, owed_at, vocabularies
 from processors.stitching import Meta
 from runtime.chunked.slices import Gathered, slices
 from runtime.kafka import partition_of
@@ -52,7 +52,9 @@ def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
     """People of the stitch leg, coded anew; then every partition's vocabulary and meta record."""
     values = [gathered.whole() for gathered in states]
     known = [vocabularies(state) for state in values]
-    metas = [msgspec.json.decode(state[b"m"], type=Meta) for state in values if b"m" in state]
+    own = [msgspec.json.decode(state[b"m"], type=Meta) if b"m" in state else None for state in values]
+    metas = [meta for meta in own if meta]
+    beats = [meta.beat if meta else 0 for meta in own]
     head_size = head(len(metas[0].definitions.split(","))).size if metas else 0
     for source, state in enumerate(values):
         for key, value in state.items():
@@ -61,14 +63,16 @@ def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
             target = partition_of(key[1:].hex().encode(), partitions)
             if target != source:
                 recoded = _recode(value, head_size, known[source], known[target])
+                if owed_at(value, beats[source]):
+                    recoded = recoded[:-2] + owed(beats[target]).to_bytes(2, "big")
                 # the new texts are written before the records that are coded with them
                 yield Move(source, target, _fresh(known[target]), {})
                 yield _moved(source, target, key, value, recoded)
     if metas:
         counter = max(meta.counter for meta in metas)
         as_of = min((min(meta.read_to.values(), default=0) for meta in metas), default=0)
-        meta = Meta(metas[0].definitions, counter, dict.fromkeys(range(partitions), as_of))
         for number in range(partitions):
+            meta = Meta(metas[0].definitions, counter, dict.fromkeys(range(partitions), as_of), beats[number])
             yield Move(number, number, {b"m": encode(meta)}, {})
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from processors import fold, packing
 from processors.dead_letters import DeadLetters, decode_each
-from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, OWED, RECORD, SIZE, TOO_MANY
+from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, RECORD, SIZE, TOO_MANY
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import SLICE, Gathered, slices
 from schemas.codec import encode
@@ -35,6 +35,7 @@ class Meta(msgspec.Struct):
     definitions: str  # which definitions the state was folded with
     counter: int = 0  # rows emitted, the low 48 bits of their version
     read_to: dict[int, int] = {}
+    beat: int = 0  # which rows are owed: those of the people whose head names the present beat
 
 
 class DefinitionsChanged(RuntimeError):
@@ -102,8 +103,8 @@ class StitchPartition:
         for key, value in state.items():
             if key[:1] == b"p":
                 self._people[key[1:]] = value
-                if value[-1] & OWED:
-                    self._owed[key[1:]] = 0
+                if packing.owed_at(value, self._meta.beat):
+                    self._owed[key[1:]] = self.as_of
 
     def _use(self, state: Mapping[bytes, bytes]) -> None:
         """Take the vocabularies from the state."""
@@ -118,7 +119,7 @@ class StitchPartition:
     def _read(self, partition: int, at: int) -> None:
         """Partition `partition` of the identity leg has read so far."""
         read_to = self._meta.read_to
-        if at > read_to.get(partition, -1):
+        if partition < self._partitions and at > read_to.get(partition, -1):
             read_to[partition] = at
             self._read_to_changed = True
             self.as_of = self._least()
@@ -143,6 +144,8 @@ class StitchPartition:
                 continue
             try:
                 person, event, record = fromhex(message.person_id), fromhex(message.event_id), message.record
+                if record is not None and len(record.rules) != len(self._definitions):
+                    raise ValueError(f"{len(record.rules)} rules for {len(self._definitions)} journey definitions")
             except ValueError as error:
                 self._rows.append(self._dead_letters.undecodable(chunk, place, error))
                 continue
@@ -164,7 +167,8 @@ class StitchPartition:
         code = self._rule_codes.get(rules)
         if code is None:
             code = self._rules.code(bytes(rules).hex())
-            self._number_of(code, list(rules))
+            if code:  # 0: the vocabulary is full
+                self._number_of(code, list(rules))
         money = 0
         if record.currency:
             money = record.amount << 8 | self._currencies.code(record.currency)
@@ -215,7 +219,13 @@ class StitchPartition:
             return b"".join((value[:end], packed, self._head.pack(*now, due, 0)))
         if person not in self._urgent:
             self._owed[person] = arrived
-        return b"".join((value[:end], packed, self._head.pack(*now, due, 0 if person in self._urgent else OWED)))
+        return b"".join(
+            (
+                value[:end],
+                packed,
+                self._head.pack(*now, due, 0 if person in self._urgent else packing.owed(self._meta.beat)),
+            )
+        )
 
     def _revise(self, person: bytes, said: Iterable[tuple[bytes, Assigned]]) -> None:
         """Anything but new last touchpoints: out of order, newer versions, gone, or nothing new at all.
@@ -294,8 +304,10 @@ class StitchPartition:
             self._open()
         if now - self._beat >= BEAT:
             self._beat = now
-            self._urgent |= self._owed
-            self._owed.clear()
+            if self._owed:
+                self._urgent |= self._owed
+                self._owed.clear()
+                self._meta.beat += 1  # what was owed is written with the next transaction, and this with it
 
     def pending(self) -> bool:
         return bool(self._changed or self._urgent or self._rows or self._read_to_changed)

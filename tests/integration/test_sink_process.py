@@ -63,14 +63,14 @@ class Sink:
         asyncio.run(commit())
 
     def produce(self, records: Sequence[tuple[str, bytes]]) -> None:
-        """Append (topic, value) records, spread over the partitions as their order gives it."""
+        """Append (topic, value) records, spread over the partitions as their order gives it. Compacted topics want a key."""
 
         async def send() -> None:
             producer = AIOKafkaProducer(**self.kafka.client(), linger_ms=5)
             await producer.start()
             try:
                 pending = [
-                    await producer.send(topic, value, partition=number // len(TABLES) % PARTITIONS)
+                    await producer.send(topic, value, key=b"%d" % number, partition=number // len(TABLES) % PARTITIONS)
                     for number, (topic, value) in enumerate(records)
                 ]
                 await asyncio.gather(*pending)

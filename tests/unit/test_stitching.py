@@ -213,7 +213,12 @@ def test_a_row_that_only_grew_waits_for_the_beat() -> None:
     restored.tick(T0 + 11_500, {})
     assert len(restored.collect(T0 + 11_500)[1]) == 2, "what is owed is written after a restart"
     p.tick(T0 + 11_500, {})
-    assert len(p.collect(T0 + 11_500)[1]) == 2
+    later, rows = p.collect(T0 + 11_500)
+    assert len(rows) == 2
+    after = partition(100)
+    after.restore([(k, v) for k, v in {**p_state(p), **state, **later}.items()])
+    after.tick(T0 + 20_000, {})
+    assert not after.collect(T0 + 20_000)[1], "what was owed and has been written is not written again by every restart"
 
 
 def p_state(p: StitchPartition) -> dict[bytes, bytes | None]:
@@ -265,6 +270,17 @@ def test_a_bad_record_costs_only_itself() -> None:
     ]
     rows = [msgspec.json.decode(o.value or b"", type=Journey) for o in out if o.topic == "journeys"]
     assert {row.touchpoints for row in rows} == {2}
+
+
+def test_what_only_a_broken_writer_says_is_refused_or_ignored() -> None:
+    p = partition()
+    record = FoldRecord(T0, "web", "look", NUMBERS["look"])
+    wrong = [msgspec.structs.replace(record, rules=rules) for rules in ([], [1], [1, 2, 3])]
+    said = [encode(Assigned(PEOPLE[0], EVENTS[n], 0, 1, T0, r)) for n, r in enumerate(wrong)]
+    p.take(chunk([*said, encode(ReadTo(99, T0)), encode(ReadTo(0, T0))]))
+    _, out = p.collect(T0)
+    assert [o.topic for o in out] == ["dead_letters"] * 3
+    assert p.as_of == T0
 
 
 def test_other_definitions_refuse_the_state() -> None:
