@@ -49,6 +49,7 @@ def test_a_truncated_jar_is_fetched_again(tmp_path: Path, whole: bytes, monkeypa
 
 def test_a_jar_that_arrives_damaged_is_said(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = FakeArtifact(tmp_path / "kafka.jar", whole[:500], whole[:600])
-    monkeypatch.setattr("jgo.resolve", lambda name: [kafka] if name == jars.KAFKA else [])
+    logging = FakeArtifact(tmp_path / "logging.jar", whole)
+    monkeypatch.setattr("jgo.resolve", lambda name: [kafka] if name == jars.KAFKA else [logging])
     with pytest.raises(StackError, match=r"kafka\.jar arrived damaged.*set KAFKA_BOOTSTRAP"):
         jars.classpath()
