@@ -47,7 +47,7 @@ def reading() -> Iterator[Reader]:
     try:
         with reader(settings) as one:
             yield one
-    except (errors.Error, OSError) as error:
+    except (errors.Error, OSError, EOFError) as error:
         raise fail(explain(error, settings)) from error
 
 

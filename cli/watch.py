@@ -49,7 +49,7 @@ def follow(definition: str | None = None, *, once: bool = False, until: float = 
             _paint(watcher, once, until)
     except KafkaError as error:
         raise fail(f"no Kafka at {kafka.bootstrap} ({error}): is it running? `desireline up` starts one") from error
-    except (ClickHouseError, OSError) as error:
+    except (ClickHouseError, OSError, EOFError) as error:
         raise fail(explain(error, clickhouse)) from error
     except KeyboardInterrupt:
         return

@@ -114,7 +114,7 @@ def examine_clickhouse(clickhouse: ClickHouseSettings) -> list[Finding]:
         with connect(clickhouse) as client:
             findings.append(_migrations(client))
         findings.append(Finding(f"ClickHouse's native protocol answers at {native}"))
-    except (ClickHouseError, OSError) as error:
+    except (ClickHouseError, OSError, EOFError) as error:
         problem = str(error).splitlines()[0]
         findings.append(Finding(f"no native protocol at {native} ({problem})", "correct CLICKHOUSE_NATIVE_PORT"))
     return findings

@@ -93,7 +93,7 @@ async def keep_fresh(
         began = time.monotonic()
         try:
             await asyncio.to_thread(_refresh, settings, passes)
-        except (ClickHouseError, OSError) as error:
+        except (ClickHouseError, OSError, EOFError) as error:  # EOFError: the server died while it answered
             log.warning("rollups not refreshed", error=str(error))
         pause = max(every, REST * (time.monotonic() - began))
 

@@ -1,6 +1,6 @@
 """Running legs: one Faust app per leg (its own consumer group), all in one event loop of one process.
 
-`run_legs` is the whole process. SIGTERM or SIGINT: take no more, commit, leave the groups, return 0. Any error, being
+`run_legs` is the whole process. SIGTERM or SIGINT: take no more, commit, leave the groups, exit 0. Any error, being
 fenced included: one log line saying what happened, exit 70 at once. A supervisor starts it again; state is in Kafka.
 """
 
@@ -131,10 +131,10 @@ def run_legs(
     legs: Sequence[Leg],
     kafka: KafkaSettings,
     stores: Mapping[str, StoreSettings] | None = None,
-) -> int:
-    """Run the legs until SIGTERM or SIGINT; returns 0 then. `stores` gives settings by leg name, where not the default.
+) -> NoReturn:
+    """Run the legs until SIGTERM or SIGINT, then exit with 0; on any error with 70. Configure logging before.
 
-    Does not return on errors: the process exits with 70. Configure logging before.
+    `stores` gives settings by leg name, where not the default.
     """
     _quiet_retries()
     metrics.serve(kafka.metrics_port)
@@ -142,7 +142,7 @@ def run_legs(
     gc.set_threshold(200_000, 20, 50)  # state is millions of long-lived objects: collect young ones in large lots
     uvloop.install()  # also for the consumers' threads, which make their own loops
     asyncio.run(_run(legs, kafka, stores or {}))
-    return 0
+    raise AssertionError("a worker ends its process itself")
 
 
 async def _run(legs: Sequence[Leg], kafka: KafkaSettings, stores: Mapping[str, StoreSettings]) -> None:
@@ -159,6 +159,8 @@ async def _run(legs: Sequence[Leg], kafka: KafkaSettings, stores: Mapping[str, S
     except Exception as error:  # noqa: BLE001 - the process ends with it
         exit_failed(error)
     log.info("stopped")
+    # Everything is committed. A thread or task of Faust's that still waits for a broker's answer would hold the process.
+    _leave(0)
 
 
 async def _start(workers: Sequence[LegWorker], kafka: KafkaSettings) -> None:
@@ -178,9 +180,13 @@ def exit_failed(error: BaseException) -> NoReturn:
         log.error("leg failed", kind=type(error).__name__, error=str(error))
     else:
         log.error("leg failed", kind=type(error).__name__, exc_info=error)
+    _leave(EXIT_FAILURE)
+
+
+def _leave(code: int) -> NoReturn:
     sys.stderr.flush()
     sys.stdout.flush()
-    os._exit(EXIT_FAILURE)
+    os._exit(code)
 
 
 def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -57,14 +58,14 @@ def plant_unfenced(_: KafkaSettings) -> None:
 MUTANTS = {"outside": plant_outside, "roundrobin": plant_roundrobin, "unfenced": plant_unfenced}
 
 
-def main(bootstrap: str, names: str, mutant: str = "") -> int:
+def main(bootstrap: str, names: str, mutant: str = "") -> NoReturn:
     process_logging.configure(f"worker-{os.getpid()}")
     kafka = KafkaSettings(bootstrap=bootstrap)
     if mutant:
         MUTANTS[mutant](kafka)
     legs = [Counting(name) for name in names.split(",")]
-    return run_legs(legs, kafka, {leg.name: SETTINGS for leg in legs})
+    run_legs(legs, kafka, {leg.name: SETTINGS for leg in legs})
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])
