@@ -7,6 +7,7 @@ import logging
 import typer
 
 from cli.addresses import use_running_stack
+from cli.dead_letters import app as dead_letters_app
 from cli.demo import demo
 from cli.digest import digest
 from cli.doctor import doctor
@@ -48,6 +49,7 @@ app.command()(watch)
 app.command()(funnel)
 app.command()(sql)
 app.command()(digest)
+app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(topics_app, name="topics")
 
 

@@ -58,3 +58,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
 def cut(text: str, width: int) -> str:
     """At most `width` characters; what was cut off shows as an ellipsis."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def plain(text: str) -> str:
+    """One line, however it came in, without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))

@@ -24,6 +24,8 @@ Reason = Literal[
     "unwritable",
 ]
 
+Leg = Literal["collector", "import", "identity", "stitch", "sink"]
+
 REASONS: dict[Reason, str] = {
     "malformed_json": "it is not JSON, or not UTF-8",
     "duplicate_key": "the same key stands twice in one object",
@@ -44,7 +46,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One record of the `dead_letters` topic and, field for field, one row of the table."""
 
     source: str
-    leg: Literal["collector", "import", "identity", "stitch", "sink"]
+    leg: Leg
     reason: Reason
     path: str  # place in the record, for example `feedback.score`; "" for the whole
     message: str  # what is wrong and how to fix it, for people
@@ -59,7 +61,7 @@ def dead_letter(
     raw: bytes,
     *,
     source: str,
-    leg: Literal["collector", "import", "identity", "stitch", "sink"],
+    leg: Leg,
     reason: Reason,
     message: str,
     address: str,
