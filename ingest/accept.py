@@ -119,11 +119,11 @@ def identified(draft: _Draft) -> Rejected | None:
     given = draft.touchpoint.identifiers
     identifiers: dict[str, str] = {}
     unknown = len(given)
-    for kind, _ in draft.kinds.ordered:
+    for kind in draft.kinds.names:
         spelt = given.get(kind)
         if spelt is not None:
             unknown -= 1
-            if value := normalise(kind, spelt):
+            if value := normalise(kind, spelt, draft.kinds):
                 identifiers[kind] = value
     if unknown:
         kind = next(kind for kind in given if kind not in draft.kinds.names)

@@ -22,6 +22,7 @@ from runtime.kafka import partition_counts, wait_for_broker
 from runtime.logging import configure
 from schemas import topics
 from schemas.definition import Definition, DefinitionsError, load_definitions
+from schemas.identity import Kinds, KindsError, load_kinds
 
 # A transaction of the identity leg reaches every partition of `people`: at 20 a second it costs three times what it costs
 # at 5 (DESIGN of the store: docs/decisions/chunked-store.md).
@@ -32,13 +33,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class IdentityLeg:
-    """touchpoints → people, identities."""
+    """touchpoints, identity, commands → people, identities, identity."""
 
     settings: WorkerSettings
     definitions: Sequence[Definition]
+    kinds: Kinds
     partitions: int
     name: str = "identity"
-    sources: tuple[str, ...] = (topics.TOUCHPOINTS.name,)
+    sources: tuple[str, ...] = (topics.TOUCHPOINTS.name, topics.IDENTITY.name, topics.COMMANDS.name)
     changelog: str = topics.IDENTITY_CHANGELOG.name
 
     def partition(self, number: int) -> IdentityPartition:
@@ -47,10 +49,9 @@ class IdentityLeg:
             self.definitions,
             secret=self.settings.secret.get_secret_value().encode(),
             partitions=self.partitions,
-            touchpoints=topics.TOUCHPOINTS.name,
-            people=topics.PEOPLE.name,
-            identities=topics.IDENTITIES.name,
             dead_letters=DeadLetters(topics.DEAD_LETTERS.name, self.partitions, "identity"),
+            kinds=self.kinds,
+            generation=self.settings.generation,
         )
 
 
@@ -78,9 +79,9 @@ class StitchLeg:
 
 
 def legs(settings: WorkerSettings, partitions: int) -> tuple[Leg, ...]:
-    """Both legs. Raises DefinitionsError."""
-    definitions = load_definitions(settings.definitions)
-    return IdentityLeg(settings, definitions, partitions), StitchLeg(settings, definitions, partitions)
+    """Both legs. Raises DefinitionsError, KindsError."""
+    definitions, kinds = load_definitions(settings.definitions), load_kinds(settings.identity)
+    return IdentityLeg(settings, definitions, kinds, partitions), StitchLeg(settings, definitions, partitions)
 
 
 async def _partitions(settings: WorkerSettings) -> int:
@@ -98,8 +99,8 @@ def run(only: str | None = None) -> int:
     configure("worker", settings.log_level)
     try:
         chosen = [leg for leg in legs(settings, asyncio.run(_partitions(settings))) if only in (None, leg.name)]
-    except DefinitionsError as error:
-        log.error("journey definitions cannot be used", error=str(error))
+    except (DefinitionsError, KindsError) as error:
+        log.error("not started: a file of settings cannot be used", error=str(error))
         return 2
     except (TimeoutError, KafkaConnectionError) as error:
         log.error("not started", error=f"{error}; is Kafka up, and did `desireline topics create` run?")

@@ -1,42 +1,47 @@
-"""The identity leg: whose is each touchpoint? One `IdentityPartition` holds the homes and events of one partition.
+"""The identity leg: whose is each touchpoint? One `IdentityPartition` is everything that lives in one partition.
 
-The rule here is the simple one: a touchpoint belongs to the person of its first strong identifier, else of its first weak one.
-The interface is final: it alone says whose a touchpoint is (`Assigned`, with a version), recognises duplicates and conflicts,
-evaluates the rules of the journey definitions once, and says how far it has read (`ReadTo`).
+It takes touchpoints, what the other partitions say, and what operators order; it recognises duplicates and conflicts,
+evaluates the rules of the journey definitions once, and says how far it has read (`ReadTo`). What it says to itself it takes
+at once; what it says to others goes through the topic `identity` in the transaction of the state that it follows from.
+The definition of what it computes is `schemas/resolve.py`.
 
-State: per home the ids of its touchpoints with a hash of their content; per event that has revisions the newest one and its
-owner; and which journey definitions it was made with. A home sees all touchpoints of revision 0 that it keeps; a touchpoint
-with a revision comes by its event id.
+State, by the first letter of its keys: h homes (H further segments), n combinations of names, a names that live here, l
+their links, k what was heard of others, b blocked devices, e events with revisions, c counts of the ledger, v vocabularies,
+m the counter of what was said, d the definitions that all of it was made with.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from struct import Struct
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
+from processors.coding import Coding
+from processors.counting import Counting
 from processors.dead_letters import DeadLetters, decode_each
+from processors.homes import BLOCKED, HOME, Assignment, Fact, Homes
+from processors.names import ACTOR, HEARD, LINK, Names
 from processors.stitching import DefinitionsChanged
+from processors.whos import WHO, Whos
 from runtime.chunked.leg import Chunk, Output
-from runtime.chunked.slices import SLICE, Gathered, slices
+from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
 from schemas.codec import encode
 from schemas.definition import Definition, Rules, content_hash
-from schemas.identity import DEFAULT_KINDS, Kinds, home, person_id
+from schemas.identity import DEFAULT_KINDS, Kinds, person_id
+from schemas.messages import Advert, Block, Follow, Link, Message, Revised, Sighting
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
+from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS
 from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
-FORMAT = b"\x01"
-DEFINITIONS_KEY = b"d"
+FORMAT = b"\x02"
+DEFINITIONS_KEY, META_KEY, EVENT, COUNT = b"d", b"m", b"e", b"c"
 READ_TO_EVERY = 250  # ms
-_CONTENT_BYTES = 8
-_EVENT_BYTES = 16
-_RECORD = _EVENT_BYTES + _CONTENT_BYTES
-_REVISED = Struct(">I8s16s?")  # revision, content, owner, given (or retracted)
+UNKNOWN = "unknown"  # source of what cannot be decoded
 
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -77,7 +82,19 @@ class Seen(msgspec.Struct, gc=False):
     properties: dict[str, Any] = {}
 
 
+class _Event(msgspec.Struct, array_like=True):
+    """The newest revision of an event that has some: its content's hash, and the home that it was sent to."""
+
+    revision: int
+    content: int
+    home: str
+
+
 _decoder = msgspec.json.Decoder(Seen)
+_messages = msgspec.json.Decoder(Message)
+_orders = msgspec.json.Decoder(Block)
+_event = msgspec.msgpack.Decoder(_Event)
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class IdentityPartition:
@@ -90,32 +107,28 @@ class IdentityPartition:
         *,
         secret: bytes,
         partitions: int,
-        touchpoints: str,
-        people: str,
-        identities: str,
         dead_letters: DeadLetters,
         kinds: Kinds = DEFAULT_KINDS,
+        generation: int = 1,
     ) -> None:
-        self._number = number
-        self._partitions = partitions
-        self._touchpoints = touchpoints
-        self._people = people
-        self._identities = identities
+        self._number, self._partitions, self._kinds = number, partitions, kinds
         self._dead_letters = dead_letters
-        self._kinds = kinds
-        self._strong = tuple(kind.name for kind in kinds.ordered if kind.strong)
+        self._base = generation << 48
+        self._generation = generation
         self._rules = Rules(definitions)
-        self._definitions = FORMAT + content_hash(definitions)
-        self._definitions_kept = False
-        self._person = lru_cache(1 << 16)(lambda identifier: person_id(identifier, secret).hex)
+        self._made_with = FORMAT + content_hash(definitions) + kinds.content_hash
+        self._kept_made_with = False
+        self._strong_kinds = tuple((kind, kind + ":") for kind in kinds.strong)
+        self._weak_kinds = tuple((kind, kind + ":") for kind in kinds.weak)
+        self._person = lru_cache(1 << 17)(lambda identifier: person_id(identifier, secret).bytes)
         self._gathered: Gathered | None = Gathered()
-        self._state: dict[bytes, bytes | bytearray] = {}
-        self._indexes: dict[bytes, dict[bytes, bytes]] = {}
-        self._changed: dict[bytes, int] = {}
-        self._known: dict[str, str] = {}  # identifiers announced in this process → person
+        self._counter, self._kept_counter = 0, 0
+        self._inbox: deque[Message] = deque()
         self._out: list[Output] = []
-        self._said_at = 0
-        self._read_to = 0
+        self._events: dict[bytes, bytes] = {}
+        self._changed_events: set[bytes] = set()
+        self._now = 0  # append time of what is being taken
+        self._said_at = self._read_to = 0
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -125,142 +138,262 @@ class IdentityPartition:
             self._gathered.put(key, value)
 
     def _open(self) -> None:
-        assert self._gathered is not None
-        self._state = cast(dict[bytes, bytes | bytearray], self._gathered.whole())
+        """Take over what was gathered from the changelog."""
+        gathered = self._gathered
+        assert gathered is not None
         self._gathered = None
+        state = gathered.values
         # Before anything is said with other rules: it would be in the log of `people` for good.
-        known = self._state.pop(DEFINITIONS_KEY, None)
-        self._definitions_kept = known is not None
-        if known not in (None, self._definitions):
+        known = state.pop(DEFINITIONS_KEY, None)
+        self._kept_made_with = known is not None
+        if known not in (None, self._made_with):
             raise DefinitionsChanged(
-                f"the state of partition {self._number} was made with other journey definitions than the configured ones: put "
-                "the old file back; a change of definitions needs a new generation"
+                f"the state of partition {self._number} was made with other journey definitions or identity settings than the "
+                "configured ones (or by an older release): put the old files back; a change needs a new generation, which "
+                "`desireline replay` makes"
             )
+        self._counter = self._kept_counter = int.from_bytes(state.pop(META_KEY, b""), "big")
+        self._coding = Coding(state)
+        self._counting = Counting(COUNT, f"identity-{self._generation}-{self._number}")
+        self._names = Names(
+            self._number,
+            self._partitions,
+            self._kinds,
+            version=self._version,
+            say=self._say,
+            changed=lambda name, before, heard: self._homes.heard(name, before, heard, self._now),
+            announce=self._announce,
+        )
+        self._whos = Whos(self._names.heard, self._person)
+        self._homes = Homes(
+            self._partitions,
+            self._number,
+            self._kinds,
+            whos=self._whos,
+            names=self._names,
+            coding=self._coding,
+            person=self._person,
+            version=self._version,
+            say=self._say,
+            assign=self._assign,
+            announce=lambda home, person: self._announce_person(home, person, shared=False),
+        )
+        ordered = sorted(state, key=lambda key: _RESTORE_ORDER.index(key[:1]) if key[:1] in _RESTORE_ORDER else 0)
+        for key in ordered:
+            kind, value = key[:1], state[key]
+            if kind in (ACTOR, LINK, HEARD):
+                self._names.restore(key, value)
+            elif kind == WHO:
+                self._whos.restore(key, value)
+            elif kind == HOME:
+                self._homes.restore(key, gathered)
+            elif kind == BLOCKED:
+                self._homes.restore_block(key, value)
+            elif kind == EVENT:
+                self._events[key] = value
+            elif kind == COUNT:
+                self._counting.restore(key, value)
 
     # --- input ---------------------------------------------------------------------------------------------------
 
     def take(self, chunk: Chunk) -> None:
         if self._gathered is not None:
             self._open()
+        if chunk.topic == TOUCHPOINTS.name:
+            self._take_touchpoints(chunk)
+        elif chunk.topic == IDENTITY.name:
+            messages, refused = decode_each(_messages, chunk, self._dead_letters)
+            self._out += refused
+            for place, message in messages:
+                self._now = chunk.timestamps[place]
+                self._deliver(message)
+                self._settle_down()
+        else:
+            orders, refused = decode_each(_orders, chunk, self._dead_letters)
+            self._out += refused
+            for place, order in orders:
+                self._now = chunk.timestamps[place]
+                self._obey(order)
+                self._settle_down()
+
+    def _take_touchpoints(self, chunk: Chunk) -> None:
         seen, refused = decode_each(_decoder, chunk, self._dead_letters)
         self._out += refused
+        if refused:
+            for place in set(range(len(chunk.offsets))) - {place for place, _ in seen}:
+                self._counting.count(UNKNOWN, chunk.timestamps[place], "rejected")
+        shared_sources, coding, homes = self._kinds.shared_sources, self._coding, self._homes
         for place, touchpoint in seen:
             identifiers = touchpoint.identifiers
-            owner = self._owner(identifiers)
-            if owner is None:
+            strong = tuple([prefix + identifiers[kind] for kind, prefix in self._strong_kinds if kind in identifiers])
+            weak = tuple([prefix + identifiers[kind] for kind, prefix in self._weak_kinds if kind in identifiers])
+            arrived = self._now = chunk.timestamps[place]
+            if not strong and not weak:
                 self._refuse(
                     chunk, place, touchpoint, "no_identifier", "none of its identifiers is of a configured kind"
                 )
-            elif touchpoint.revision:
-                self._revise(chunk, place, touchpoint, owner)
-            else:
-                self._settle(chunk, place, touchpoint, owner)
-
-    def _owner(self, identifiers: Mapping[str, str]) -> str | None:
-        """The person's smallest identifier under the simple rule."""
-        for name in self._strong:
-            if name in identifiers:
-                return f"{name}:{identifiers[name]}"
-        return home(identifiers, self._kinds) or None
-
-    def _settle(self, chunk: Chunk, place: int, touchpoint: Seen, owner: str) -> None:
-        """A final touchpoint comes home."""
-        key = b"h" + home(touchpoint.identifiers, self._kinds).encode()
-        event, content = touchpoint.event_id.bytes, _content(touchpoint)
-        value = self._state.get(key, FORMAT)
-        known: bytes | bytearray | None
-        if len(value) > SLICE:
-            known = self._index(key, value).get(event)
-        else:
-            at = _find(value, event)
-            known = value[at + _EVENT_BYTES : at + _RECORD] if at >= 0 else None
-        if known is not None:
-            if known != content:
-                self._conflict(chunk, place, touchpoint)
-            return
-        self._changed.setdefault(key, len(value))
-        if len(value) > SLICE:
-            self._append(key, value, event, content)
-        else:
-            self._state[key] = b"".join((value, event, content))
-        if touchpoint.retracted:
-            return
-        person = self._person(owner)
-        self._assign(person, event, touchpoint, 1, chunk.timestamps[place], given=True)
-        self._announce(touchpoint, person)
-
-    def _append(self, key: bytes, value: bytes | bytearray, event: bytes, content: bytes) -> None:
-        """To a home with thousands of touchpoints, without copying it."""
-        self._index(key, value)[event] = content
-        if not isinstance(value, bytearray):
-            value = self._state[key] = bytearray(value)
-        value += event
-        value += content
-
-    def _index(self, key: bytes, value: bytes | bytearray) -> dict[bytes, bytes]:
-        """Event → content's hash of a home with thousands of touchpoints (a kiosk, a probe, an app that sends "undefined"):
-        looking through it and copying it for each would bring its worker to a standstill."""
-        index = self._indexes.get(key)
-        if index is None:
-            index = self._indexes[key] = {
-                bytes(value[at : at + _EVENT_BYTES]): bytes(value[at + _EVENT_BYTES : at + _RECORD])
-                for at in range(1, len(value), _RECORD)
-            }
-        return index
-
-    def _revise(self, chunk: Chunk, place: int, touchpoint: Seen, owner: str) -> None:
-        """A touchpoint with a revision comes by its event id: the highest revision counts."""
-        event, content = touchpoint.event_id.bytes, _content(touchpoint)
-        key = b"e" + event
-        known = self._state.get(key)
-        person, given = self._person(owner), not touchpoint.retracted
-        arrived = chunk.timestamps[place]
-        if known is not None:
-            revision, known_content, known_person, was_given = _REVISED.unpack_from(known, 1)
-            if touchpoint.revision == revision and content != known_content:
-                self._conflict(chunk, place, touchpoint)
-            if touchpoint.revision <= revision:
-                return
-            if was_given and (known_person.hex() != person or not given):
-                self._assign(known_person.hex(), event, touchpoint, 0, arrived, given=False)
-        self._changed[key] = 0
-        self._state[key] = FORMAT + _REVISED.pack(touchpoint.revision, content, bytes.fromhex(person), given)
-        if given:
-            self._assign(person, event, touchpoint, 1, arrived, given=True)
-            self._announce(touchpoint, person)
-
-    def _assign(self, person: str, event: bytes, touchpoint: Seen, move: int, arrived: int, *, given: bool) -> None:
-        record = None
-        if given:
-            value, felt, sequence = touchpoint.value, touchpoint.feedback, touchpoint.sequence
-            record = FoldRecord(
-                at=touchpoint.occurred_at,
-                channel=touchpoint.channel,
-                name=touchpoint.name,
-                rules=self._rules.of(touchpoint.channel, touchpoint.name, touchpoint.properties),
-                sequence=-1 if sequence is None else sequence,
-                amount=value.amount if value else 0,
-                currency=value.currency if value else "",
-                feedback=felt.kind if felt else "",
-                score=-1 if felt is None or felt.score is None else felt.score,
-                sentiment=felt.sentiment or "" if felt else "",
-            )
-        key = person.encode()
-        said = Assigned(person, event.hex(), touchpoint.revision, move, arrived, record)
-        self._out.append(Output(self._people, partition_of(key, self._partitions), key, encode(said)))
-
-    def _announce(self, touchpoint: Seen, person: str) -> None:
-        """Tell whose an identifier is where that is news; a weak one is its latest user's."""
-        for name, value in touchpoint.identifiers.items():
-            identifier = f"{name}:{value}"
-            if self._known.get(identifier) == person:
                 continue
-            if len(self._known) > 500_000:  # announcing again is harmless; growing without end is not
-                self._known.clear()
-            self._known[identifier] = person
-            key = identifier.encode()
-            row = Identity(identifier, person, touchpoint.occurred_at, touchpoint.source)
-            self._out.append(Output(self._identities, partition_of(key, self._partitions), key, encode(row)))
+            record = self._record(touchpoint)
+            shared = touchpoint.source in shared_sources
+            event, content = touchpoint.event_id.bytes, int(touchpoint.content[:8], 16)
+            if touchpoint.revision:
+                self._revise(chunk, place, touchpoint, strong, weak, content, shared, record)
+            else:
+                home = (weak or strong)[0]
+                person = None
+                if len(weak) < 2 and not touchpoint.retracted:
+                    person = homes.append(
+                        home, event, record.at, record.sequence, content, strong, shared, coding.pack(record)
+                    )
+                if person is not None:
+                    self._say_assigned(person, event.hex(), 0, 1, arrived, "", record)
+                    self._counting.count(touchpoint.source, arrived, "stored")
+                    continue
+                known = homes.known(home, event)
+                if known is not None:
+                    if known == (0, content):
+                        self._counting.count(touchpoint.source, arrived, "duplicate")
+                    elif known[0] == 0:
+                        self._conflict(chunk, place, touchpoint)
+                    else:
+                        self._counting.count(touchpoint.source, arrived, "superseded")
+                    continue
+                self._counting.count(touchpoint.source, arrived, "stored")
+                kept = None if touchpoint.retracted else record
+                homes.settle(
+                    home, Fact(event, 0, record.at, record.sequence, content, strong, weak, shared, arrived, kept)
+                )
+            self._settle_down()
+
+    def _record(self, touchpoint: Seen) -> FoldRecord:
+        value, felt, sequence = touchpoint.value, touchpoint.feedback, touchpoint.sequence
+        return FoldRecord(
+            touchpoint.occurred_at,
+            touchpoint.channel,
+            touchpoint.name,
+            self._rules.of(touchpoint.channel, touchpoint.name, touchpoint.properties),
+            -1 if sequence is None else sequence,
+            value.amount if value else 0,
+            value.currency if value else "",
+            felt.kind if felt else "",
+            -1 if felt is None or felt.score is None else felt.score,
+            felt.sentiment or "" if felt else "",
+        )
+
+    def _revise(
+        self,
+        chunk: Chunk,
+        place: int,
+        touchpoint: Seen,
+        strong: tuple[str, ...],
+        weak: tuple[str, ...],
+        content: int,
+        shared: bool,
+        record: FoldRecord,
+    ) -> None:
+        """A touchpoint with a revision comes by its event: pass the newest home, and withdraw it from the home it leaves."""
+        event, key = touchpoint.event_id.bytes, EVENT + touchpoint.event_id.bytes
+        arrived, value = chunk.timestamps[place], self._events.get(key)
+        known = _event.decode(value) if value is not None else None
+        if known is not None and touchpoint.revision <= known.revision:
+            if touchpoint.revision < known.revision:
+                self._counting.count(touchpoint.source, arrived, "superseded")
+            elif content == known.content:
+                self._counting.count(touchpoint.source, arrived, "duplicate")
+            else:
+                self._conflict(chunk, place, touchpoint)
+            return
+        self._counting.count(touchpoint.source, arrived, "stored" if known is None else "superseded")
+        home = (weak or strong)[0]
+        self._events[key] = _pack(_Event(touchpoint.revision, content, home))
+        self._changed_events.add(key)
+        said = Revised(
+            home, event.hex(), touchpoint.revision, record.at, record.sequence, arrived, touchpoint.source,
+            list(strong), list(weak), shared, None if touchpoint.retracted else record,
+        )  # fmt: skip
+        self._say(self._at(home), home, said)
+        if known is not None and known.home != home:
+            left = Revised(
+                known.home, event.hex(), touchpoint.revision, record.at, record.sequence, arrived, touchpoint.source
+            )
+            self._say(self._at(known.home), known.home, left)
+
+    def _obey(self, order: Block) -> None:
+        """An operator blocks an identifier or releases it; of two orders the later one in the log counts."""
+        if order.identifier.partition(":")[0] in self._kinds.strong:
+            self._names.ordered(order.identifier, self._now, order.blocked)
+        else:
+            self._homes.ordered(order.identifier, self._now, order.blocked, self._now)
+
+    # --- messages ------------------------------------------------------------------------------------------------
+
+    def _at(self, identifier: str) -> int:
+        return partition_of(identifier.encode(), self._partitions)
+
+    def _version(self) -> int:
+        """Rises with everything that this partition says, whoever in it speaks."""
+        self._counter += 1
+        return self._counter
+
+    def _say(self, partition: int, key: str, message: Message) -> None:
+        if partition == self._number:
+            self._inbox.append(message)
+        else:
+            self._out.append(Output(IDENTITY.name, partition, key.encode(), encode(message)))
+
+    def _settle_down(self) -> None:
+        """Take what we said to ourselves, until nothing is left."""
+        while self._inbox:
+            self._deliver(self._inbox.popleft())
+
+    def _deliver(self, message: Message) -> None:
+        match message:
+            case Advert():
+                self._names.told(message)
+            case Follow():
+                self._names.asked(message)
+            case Link():
+                self._names.linked(message)
+            case Sighting():
+                self._homes.sighted(message, self._now)
+            case Revised():
+                self._revised(message)
+
+    def _revised(self, message: Revised) -> None:
+        event = bytes.fromhex(message.event_id)
+        known = self._homes.known(message.home, event)
+        if known is not None and known[0] >= message.revision:
+            return
+        if known is not None and known[0] == 0:  # counted as two touchpoints until now
+            self._counting.count(message.source, message.arrived, "stored", -1)
+            self._counting.count(message.source, message.arrived, "superseded")
+        fact = Fact(
+            event, message.revision, message.at, message.sequence, 0, tuple(message.strong), tuple(message.weak),
+            message.shared, message.arrived, message.record,
+        )  # fmt: skip
+        self._homes.settle(message.home, fact)
+
+    # --- output --------------------------------------------------------------------------------------------------
+
+    def _assign(self, given: Assignment) -> None:
+        person, event, revision, move, arrived, cause, record = given
+        self._say_assigned(person, event.hex(), revision, move, arrived, cause, record)
+
+    def _say_assigned(
+        self, person: bytes, event: str, revision: int, move: int, arrived: int, cause: str, record: FoldRecord | None
+    ) -> None:
+        owner = person.hex()
+        key = owner.encode()
+        said = encode(Assigned(owner, event, revision, move, arrived, record, cause))
+        self._out.append(Output(PEOPLE.name, partition_of(key, self._partitions), key, said))
+
+    def _announce(self, name: str, person: str, shared: bool) -> None:
+        self._announce_person(name, self._person(person), shared=shared)
+
+    def _announce_person(self, identifier: str, person: bytes, *, shared: bool) -> None:
+        key, own = identifier.encode(), self._person(identifier)
+        row = Identity(identifier, person.hex(), own.hex(), self._now, self._base + self._version(), shared)
+        self._out.append(Output(IDENTITIES.name, self._at(identifier), key, encode(row)))
 
     def _conflict(self, chunk: Chunk, place: int, touchpoint: Seen) -> None:
         self._refuse(
@@ -273,6 +406,7 @@ class IdentityPartition:
         )
 
     def _refuse(self, chunk: Chunk, place: int, touchpoint: Seen, reason: Any, message: str) -> None:
+        self._counting.count(touchpoint.source, chunk.timestamps[place], "rejected")
         self._out.append(
             self._dead_letters.output(
                 chunk.values[place] or b"",
@@ -285,42 +419,40 @@ class IdentityPartition:
             )
         )
 
-    # --- output --------------------------------------------------------------------------------------------------
-
     def tick(self, now: int, read_to: Mapping[str, int]) -> None:
-        at = read_to.get(self._touchpoints, 0)
+        if self._gathered is not None:
+            self._open()
+        at = min(read_to.get(topic, 0) for topic in (TOUCHPOINTS.name, IDENTITY.name))
+        # What waits for a name's answer has been read but is nobody's yet.
+        at = min(at, min(self._homes.waiting.values(), default=at + 1) - 1)
         if at > self._read_to and now - self._said_at >= READ_TO_EVERY:
             self._read_to, self._said_at = at, now
             said = encode(ReadTo(self._number, at))
-            self._out += [Output(self._people, p, None, said) for p in range(self._partitions)]
+            self._out += [Output(PEOPLE.name, p, None, said) for p in range(self._partitions)]
 
     def pending(self) -> bool:
-        return bool(self._out or self._changed)
+        return bool(self._out or (self._gathered is None and (self._homes.changed or self._changed_events)))
 
     def collect(self, now: int) -> tuple[Mapping[bytes, bytes | None], Sequence[Output]]:
-        state: dict[bytes, bytes | None] = {}
-        for key, changed_from in self._changed.items():
-            value = self._state[key]
-            if len(value) <= SLICE:
-                state[key] = bytes(value)
-            else:
-                state |= slices(key, value, changed_from)
-        if state and not self._definitions_kept:
-            state[DEFINITIONS_KEY] = self._definitions
-            self._definitions_kept = True
-        self._changed = {}
+        if self._gathered is not None:
+            self._open()
+        state = self._homes.take_state()
+        state |= self._whos.take_state()
+        state |= self._names.take_state()
+        state |= {key: self._events[key] for key in self._changed_events}
+        self._changed_events.clear()
+        state |= self._coding.take_fresh()
+        counts = self._counting.take(state)
+        if self._counter != self._kept_counter:
+            state[META_KEY] = self._counter.to_bytes(8, "big")
+            self._kept_counter = self._counter
+        if state and not self._kept_made_with:
+            state[DEFINITIONS_KEY] = self._made_with
+            self._kept_made_with = True
         out, self._out = self._out, []
+        out += [Output(LEDGER.name, self._number, key, value) for key, value in counts]
         return state, out
 
 
-def _content(touchpoint: Seen) -> bytes:
-    """The content's hash, as far as it is kept."""
-    return bytes.fromhex(touchpoint.content[: 2 * _CONTENT_BYTES])
-
-
-def _find(value: bytes | bytearray, event: bytes) -> int:
-    """Where the record of an event begins, or -1. (A hit that is not at a record's begin is chance: look on.)"""
-    at = value.find(event, 1)
-    while at >= 0 and (at - 1) % _RECORD:
-        at = value.find(event, at + 1)
-    return at
+# Homes know combinations by number, combinations know names: what is needed comes first.
+_RESTORE_ORDER = (ACTOR, LINK, HEARD, WHO, HOME)

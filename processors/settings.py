@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from runtime.settings import KafkaSettings
 from schemas.definition import DEFAULT_FILE
+from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
 
 
 class WorkerSettings(KafkaSettings):
@@ -17,6 +18,11 @@ class WorkerSettings(KafkaSettings):
         DEFAULT_FILE,
         validation_alias="DESIRELINE_DEFINITIONS",
         description="File of journey definitions (YAML); the default is the eight-stage purchase journey.",
+    )
+    identity: Path = Field(
+        IDENTITY_FILE,
+        validation_alias="DESIRELINE_IDENTITY",
+        description="File of identity settings (YAML): kinds of identifiers, look-back, guards.",
     )
     secret: SecretStr = Field(
         SecretStr("desireline"),

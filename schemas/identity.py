@@ -1,68 +1,156 @@
 """Identifiers: their kinds, their normal form, a touchpoint's home and address, and the ids of people.
 
 Strong kinds name a person; weak kinds are devices that belong to whoever used them at the time. The order of the kinds is
-the order of trust. Normalisation runs once, at ingest, so that spelling does not split a person.
+the order of trust. Normalisation runs once, at ingest, so that spelling does not split a person. What all of it comes to is
+`schemas/resolve.py`.
 """
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
+import phonenumbers
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-class Kind(NamedTuple):
-    name: str
-    strong: bool
+from schemas.definition import Duration
+
+DEFAULT_FILE = Path(__file__).parent / "identity.yaml"
+_DAY = 86_400_000
 
 
-@dataclass(frozen=True)
-class Kinds:
-    """The configured kinds in order of trust."""
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
-    ordered: tuple[Kind, ...]
 
-    @property
+class Kind(_Part):
+    """A kind of identifier. `look_back` (weak kinds, ms): how far a name on a device explains a touchpoint without one."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+    strong: bool = False
+    look_back: Duration = 30 * _DAY
+
+
+class Kinds(_Part):
+    """Everything that is configured about identity: `identity.yaml`, whose comments explain each setting."""
+
+    ordered: tuple[Kind, ...] = Field(alias="kinds", min_length=1, max_length=32)
+    max_links: int = Field(20, ge=1, le=10_000)
+    max_hops: int = Field(4, ge=0, le=100)
+    shared_sources: frozenset[str] = frozenset()
+    shared_look_back: Duration = 30 * 60_000
+    blocked_values: frozenset[str] = frozenset()
+    phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Kinds:
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"two kinds have the same name: {list(self.names)}")
+        return self
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(kind.name for kind in self.ordered)
 
+    @cached_property
+    def strong(self) -> tuple[str, ...]:
+        return tuple(kind.name for kind in self.ordered if kind.strong)
 
-DEFAULT_KINDS = Kinds(
-    (
-        Kind("customer_id", True),
-        Kind("loyalty_id", True),
-        Kind("email", True),
-        Kind("anonymous_id", False),
-        Kind("device_id", False),
-        Kind("phone", False),
-    )
-)
+    @cached_property
+    def weak(self) -> tuple[str, ...]:
+        return tuple(kind.name for kind in self.ordered if not kind.strong)
+
+    @cached_property
+    def _trust(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
+
+    def rank(self, identifier: str) -> tuple[int, str]:
+        """By this the identifiers of a person are ordered, best first; the smallest names the person."""
+        return self._trust.get(identifier.partition(":")[0], len(self._trust)), identifier
+
+    def look_back(self, device: str, *, shared: bool) -> int:
+        """How far from a touchpoint on this device, in ms, a name on it explains the touchpoint; -1: never."""
+        place = self._trust.get(device.partition(":")[0])
+        if place is None or self.ordered[place].strong:
+            return -1
+        return self.shared_look_back if shared else self.ordered[place].look_back
+
+    @cached_property
+    def content_hash(self) -> bytes:
+        """32 bytes that differ wherever two configurations could give a touchpoint to somebody else."""
+        content = self.model_dump(mode="json", exclude={"blocked_values", "phone_region"})
+        content["shared_sources"] = sorted(self.shared_sources)
+        return sha256(json.dumps(content, sort_keys=True).encode()).digest()
 
 
-def normalise(kind: str, value: str) -> str:
-    """The one spelling of an identifier's value; empty if nothing is left of it."""
+class KindsError(ValueError):
+    """A file that cannot be used: says which file, where in it, what is wrong."""
+
+
+def load_kinds(file: Path = DEFAULT_FILE) -> Kinds:
+    """Read an `identity.yaml`. Raises KindsError."""
+    try:
+        return Kinds.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise KindsError(f"{file}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise KindsError(f"{file}: not YAML: {error}") from error
+    except ValueError as error:  # pydantic's ValidationError is one
+        raise KindsError(f"{file}: {error}") from error
+
+
+DEFAULT_KINDS = load_kinds()
+
+
+def normalise(kind: str, value: str, kinds: Kinds = DEFAULT_KINDS) -> str:
+    """The one spelling of an identifier's value; empty if nothing is left of it, or if it means nobody."""
     value = unicodedata.normalize("NFC", value).strip()
+    if value.casefold() in kinds.blocked_values:
+        return ""
     if kind == "email":
         return value.casefold()
     if kind == "phone":
-        digits = "".join(c for c in value if c.isdigit())
-        return ("+" if value.startswith(("+", "00")) else "") + (digits[2:] if value.startswith("00") else digits)
+        return _phone(value, kinds.phone_region)
     return value
+
+
+@lru_cache(maxsize=1 << 16)  # parsing costs 50 µs
+def _phone(value: str, region: str | None) -> str:
+    """E.164 where the number says its country or a region is configured; else the digits as dialled."""
+    if value.startswith("00"):
+        value = "+" + value[2:]
+    try:
+        number = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException:
+        digits = "".join(c for c in value if c.isascii() and c.isdigit())
+        return f"+{digits}" if digits and value.startswith("+") else digits
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def strong_in(identifiers: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> tuple[str, ...]:
+    """The names that a touchpoint carries, as `kind:value`, the most trusted first."""
+    return tuple([f"{name}:{identifiers[name]}" for name in kinds.strong if name in identifiers])
+
+
+def weak_in(identifiers: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> tuple[str, ...]:
+    """The devices that a touchpoint carries, as `kind:value`, in configured order."""
+    return tuple([f"{name}:{identifiers[name]}" for name in kinds.weak if name in identifiers])
 
 
 def home(identifiers: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> str:
     """`kind:value` of the first weak identifier, else of the first strong one: the actor that keeps the touchpoint."""
-    strong = ""
-    for name, is_strong in kinds.ordered:
-        value = identifiers.get(name)
-        if value is not None:
-            if not is_strong:
-                return f"{name}:{value}"
-            strong = strong or f"{name}:{value}"
-    return strong
+    for names in (kinds.weak, kinds.strong):
+        for name in names:
+            if name in identifiers:
+                return f"{name}:{identifiers[name]}"
+    return ""
 
 
 def address(identifiers: Mapping[str, str], event_id: UUID | str, revision: int, kinds: Kinds = DEFAULT_KINDS) -> str:

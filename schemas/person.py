@@ -42,8 +42,9 @@ class Assigned(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fi
     event_id: Id
     revision: Whole
     move: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
-    arrived: int  # append time of the touchpoint, ms UTC
+    arrived: int  # append time of what made it so, ms UTC
     record: FoldRecord | None = None
+    cause: str = ""  # why it moved: named, merge, split, correction, erasure; "" for the first owner
 
 
 class ReadTo(msgspec.Struct, frozen=True, gc=False, tag_field="said", tag="read_to"):
@@ -56,10 +57,13 @@ class ReadTo(msgspec.Struct, frozen=True, gc=False, tag_field="said", tag="read_
 PersonMessage = Assigned | ReadTo
 
 
-class Identity(msgspec.Struct, frozen=True, gc=False):
-    """Row of the `identities` topic: this identifier is this person's; of a weak one, by its latest sighting at `at`."""
+class Identity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Row of the `identities` topic: whose an identifier is. A strong one is its person's; a weak one belongs to who was
+    named on it last. Absolute; the highest version counts."""
 
     identifier: str  # kind:value
     person_id: str  # 32 hex digits
-    at: int  # ms UTC
-    source: str
+    own_id: str  # the id of the person that it would be by itself; where it is another, that one went into `person_id`
+    at: int  # ms UTC, when this was learnt
+    version: int
+    shared: bool = False  # it has too many partners or is blocked: it links and names nobody

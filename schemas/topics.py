@@ -69,6 +69,9 @@ DEAD_LETTERS = Topic(
 COMMANDS = Topic(
     "commands", "identifier", "CLI, API", "what an operator ordered: block, release, erase", _COMPACTED | _APPENDED
 )
+LEDGER = Topic(
+    "ledger", "leg·generation·partition·source·hour", "every leg", "absolute counts of what a leg decided", _COMPACTED
+)
 IDENTITY_CHANGELOG = Topic("identity-changelog", "state key", "identity", "state of the identity leg", _COMPACTED)
 STITCH_CHANGELOG = Topic("stitch-changelog", "state key", "stitch", "state of the stitch leg", _COMPACTED)
 
@@ -81,6 +84,7 @@ TOPICS = (
     OUTCOMES,
     DEAD_LETTERS,
     COMMANDS,
+    LEDGER,
     IDENTITY_CHANGELOG,
     STITCH_CHANGELOG,
 )

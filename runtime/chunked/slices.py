@@ -16,12 +16,13 @@ def slices(key: bytes, value: bytes | bytearray, changed_from: int = 0) -> dict[
     """The changelog records of `value`, from the slice that holds byte `changed_from` on."""
     first = min(changed_from, max(len(value) - 1, 0)) // SLICE
     return {
-        _slice_key(key, number): bytes(value[number * SLICE : (number + 1) * SLICE])
+        part_key(key, number): bytes(value[number * SLICE : (number + 1) * SLICE])
         for number in range(first, max(1, -(-len(value) // SLICE)))
     }
 
 
-def _slice_key(key: bytes, number: int) -> bytes:
+def part_key(key: bytes, number: int) -> bytes:
+    """The changelog key of part `number` of the value of `key`."""
     return key if number == 0 else key[:1].upper() + key[1:] + number.to_bytes(_NUMBER_BYTES, "big")
 
 
@@ -45,6 +46,10 @@ class Gathered:
             self._rest[owner].pop(number, None)
         else:
             self._rest[owner][number] = value
+
+    def parts(self, key: bytes) -> dict[int, bytes]:
+        """The parts of a value besides its first, by number, for who puts them together in an order of its own."""
+        return self._rest.get(key, {})
 
     def whole(self) -> dict[bytes, bytes]:
         """All values; to be asked once, when the changelog has been read to its end."""

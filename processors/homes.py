@@ -1,0 +1,538 @@
+"""Homes: which touchpoints happened where, and whose each of them is. A home alone says so, to the old owner and the new.
+
+A touchpoint goes through the names on it (its who); without names that count, through those of the next sighting on its
+home within the look-back, else of the last, else it is the home's own. What a change touches lies between the neighbouring
+sightings, so only that is looked at. Pure: what is to be said goes to `say` and `assign`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
+from typing import NamedTuple
+
+from processors.coding import Coding
+from processors.names import Heard, Names
+from processors.timeline import (
+    CONTENT_AT,
+    FACT,
+    FLAGS_AT,
+    MOVES_AT,
+    NOBODY,
+    ORDER,
+    ORDER_SIZE,
+    PREFIX,
+    RECORD,
+    RETRACTED,
+    SEGMENT,
+    SHARED,
+    SIGHTS,
+    SIZE,
+    START,
+    U32,
+    VIA_AT,
+    WAITING,
+    WHO_AT,
+    Place,
+    Timeline,
+)
+from processors.whos import SHARED_NAMES, Whos
+from runtime.chunked.slices import Gathered, part_key
+from runtime.kafka import partition_of
+from schemas.identity import Kinds
+from schemas.messages import Link, Message, Sighting
+from schemas.person import FoldRecord
+
+HOME, BLOCKED = b"h", b"b"
+_WHO_VIA = Struct(">II")
+EMPTY = PREFIX.pack(1, 0, NOBODY)
+
+
+class Fact(NamedTuple):
+    """A touchpoint as its home takes it. `record` None: retracted, or withdrawn from this home."""
+
+    event: bytes
+    revision: int
+    at: int
+    sequence: int
+    content: int  # 32 bits of the content's hash
+    strong: tuple[str, ...]
+    weak: tuple[str, ...]
+    shared: bool
+    arrived: int
+    record: FoldRecord | None
+
+
+class Assignment(NamedTuple):
+    """`record` None: not this person's any more."""
+
+    person: bytes
+    event: bytes
+    revision: int
+    move: int
+    arrived: int
+    cause: str
+    record: FoldRecord | None
+
+
+class Homes:
+    """See the module."""
+
+    def __init__(
+        self,
+        partitions: int,
+        number: int,
+        kinds: Kinds,
+        *,
+        whos: Whos,
+        names: Names,
+        coding: Coding,
+        person: Callable[[str], bytes],
+        version: Callable[[], int],
+        say: Callable[[int, str, Message], None],
+        assign: Callable[[Assignment], None],
+        announce: Callable[[str, bytes], None],
+    ) -> None:
+        self._partitions, self._number, self._kinds = partitions, number, kinds
+        self._whos, self._names, self._coding = whos, names, coding
+        self._person, self._version = person, version
+        self._say, self._assign, self._announce = say, assign, announce
+        self.values: dict[str, bytes | Timeline] = {}
+        self.changed: set[str] = set()
+        self._blocked: dict[
+            str, int
+        ] = {}  # devices that explain nothing, with the version of the order; negative: lifted
+        self._state: dict[bytes, bytes | None] = {}
+        self.waiting: dict[tuple[str, bytes], int] = {}  # told to nobody yet → append time
+        self.moves: defaultdict[str, int] = defaultdict(int)  # by cause, for the metrics
+        self._arrived = 0
+        self._cause = ""
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    def restore(self, key: bytes, gathered: Gathered) -> None:
+        """Take one home from the state, when all that is known of names has been taken."""
+        home = key[1:].decode()
+        value, rest = gathered.values[key], gathered.parts(key)
+        timeline = Timeline(value, rest) if rest else None
+        self.values[home] = timeline or value
+        by_number = self._whos.by_number
+        for content in timeline.segments if timeline else (value[START:],):
+            for record in RECORD.iter_unpack(content):
+                who, flags = record[3], record[8]
+                if who:
+                    found = by_number[who]
+                    found.homes[home] = None
+                    if flags & (FACT | RETRACTED) == FACT:
+                        found.live += 1
+                if record[4] == WAITING and flags & (FACT | RETRACTED) == FACT:
+                    self.waiting[home, record[2]] = 0
+
+    def restore_block(self, key: bytes, value: bytes) -> None:
+        self._blocked[key[1:].decode()] = int.from_bytes(value, "big", signed=True)
+
+    def take_state(self) -> dict[bytes, bytes | None]:
+        """What has changed since this was last asked."""
+        state, self._state = self._state, {}
+        for home in self.changed:
+            key, value = HOME + home.encode(), self.values[home]
+            if type(value) is bytes:
+                state[key] = value
+                continue
+            assert isinstance(value, Timeline)
+            state[key] = value.main()
+            for number in value.dirty - {0}:
+                state[part_key(key, number)] = value.part(number)
+            for number in value.gone:
+                state[part_key(key, number)] = None
+            value.dirty.clear()
+            value.gone.clear()
+        self.changed.clear()
+        return state
+
+    # --- what comes -----------------------------------------------------------------------------------------------
+
+    def known(self, home: str, event: bytes) -> tuple[int, int] | None:
+        """Revision and content of a touchpoint that this home has; None if it has it not."""
+        value = self.values.get(home)
+        if value is None:
+            return None
+        if type(value) is bytes:
+            at = value.find(event, START)
+            while at >= 0:
+                start = at - 12
+                if (start - START) % SIZE == 0 and value[start + FLAGS_AT] & FACT:
+                    return _revision(value, start), _content(value, start)
+                at = value.find(event, at + 1)
+            return None
+        assert isinstance(value, Timeline)
+        place = value.find(event, FACT)
+        return None if place is None else (_revision(value.at(place), 0), _content(value.at(place), 0))
+
+    def append(
+        self,
+        home: str,
+        event: bytes,
+        at: int,
+        sequence: int,
+        content: int,
+        names: tuple[str, ...],
+        shared: bool,
+        payload: tuple[int, int, int, int, int],
+    ) -> bytes | None:
+        """A touchpoint that comes last and says nothing new: whose it is. None: it takes `settle` to tell.
+
+        This is what nearly all touchpoints are; nothing but a record is added.
+        """
+        value = self.values.get(home)
+        if type(value) is not bytes or len(value) >= START + SEGMENT - SIZE or event in value:
+            return None
+        last = len(value) - SIZE
+        if last < START or home in self._blocked:
+            return None
+        order = ORDER.pack(at, sequence + 1, event)
+        who, via = _WHO_VIA.unpack_from(value, last + WHO_AT)
+        if order <= value[last : last + ORDER_SIZE] or via == WAITING or not value[last + FLAGS_AT] & FACT:
+            return None
+        prefix = value[:START]
+        through = NOBODY
+        if names:
+            through = self._whos.known(names, ())
+            if not through or through != who or through != via:
+                return None
+            found = self._whos.by_number[through]
+            person = found.person
+            if not person:
+                return None
+            found.live += 1
+            flags = FACT | SIGHTS
+            if self._kinds.look_back(home, shared=False) >= 0:
+                prefix = PREFIX.pack(1, at, through)
+        else:
+            _, named_at, named = PREFIX.unpack_from(value)
+            if named and at - named_at <= self._kinds.look_back(home, shared=shared):
+                through = named
+            person = self._whos.by_number[through].person if through else self._person(home)
+            flags = FACT
+        if shared:
+            flags |= SHARED
+        record = RECORD.pack(
+            at, sequence + 1, event, through if names else NOBODY, through, content, 1, 0, flags, *payload
+        )
+        self.values[home] = b"".join((prefix, value[START:], record))
+        self.changed.add(home)
+        return person
+
+    def settle(self, home: str, fact: Fact) -> None:
+        """A touchpoint that is new or newer comes home (or leaves it)."""
+        self._arrived, self._cause = fact.arrived, "correction" if fact.revision else "named"
+        timeline = self._open(home)
+        others_before: tuple[str, ...] = ()
+        touched = [ORDER.pack(fact.at, fact.sequence + 1, fact.event)]
+        place = timeline.find(fact.event, FACT)
+        moves = 0
+        if place is not None:
+            known = RECORD.unpack(timeline.at(place))
+            touched.append(timeline.order(place))
+            if known[8] & (FACT | RETRACTED) == FACT:
+                old = self._told(home, known[4])
+                if old is not None:
+                    self._tell(old, fact.event, fact.revision, 0, None)
+                if known[3]:
+                    others_before = self._whos.by_number[known[3]].others
+                    self._count(known[3], -1)
+            timeline.remove(place)
+        live = fact.record is not None
+        who = NOBODY
+        if live and fact.strong:
+            who = self._who(home, fact.strong, tuple([device for device in fact.weak if device != home]))
+        flags = FACT | (0 if live else RETRACTED) | (SHARED if fact.shared else 0)
+        payload = self._coding.pack(fact.record) if fact.record is not None else (0, 0, 0, 0, 0)
+        told = timeline.find(fact.event, 0)
+        if told is not None:
+            touched += self._let_sight(timeline, told, (fact.revision, bool(who)))
+        if who and (told is None or not self._beats(timeline, fact.event, (fact.revision, True))):
+            flags |= SIGHTS
+        timeline.insert(
+            RECORD.pack(
+                fact.at,
+                fact.sequence + 1,
+                fact.event,
+                who,
+                WAITING,
+                fact.content,
+                moves,
+                fact.revision,
+                flags,
+                *payload,
+            )
+        )
+        if live:
+            self.waiting[home, fact.event] = fact.arrived
+        else:
+            self.waiting.pop((home, fact.event), None)
+        if who:
+            self._count(who, 1)
+        names = list(fact.strong)
+        others = self._whos.by_number[who].others if who else ()
+        for device in dict.fromkeys((*others_before, *others)):
+            said = Sighting(
+                device, fact.event.hex(), fact.revision, fact.at, fact.sequence, names if device in others else []
+            )
+            self._say(partition_of(device.encode(), self._partitions), device, said)
+        self._reconsider(home, timeline, touched)
+        self._close(home, timeline)
+
+    def sighted(self, message: Sighting, arrived: int) -> None:
+        """Another home reports who was seen on this device, or takes it back."""
+        home, event = message.device, bytes.fromhex(message.event_id)
+        self._arrived, self._cause = arrived, "named"
+        timeline = self._open(home)
+        names = tuple(message.names)
+        place = timeline.find(event, 0)
+        touched = [ORDER.pack(message.at, message.sequence + 1, event)]
+        if place is not None:
+            known = RECORD.unpack(timeline.at(place))
+            if (known[7], bool(known[3])) >= (message.revision, bool(names)):
+                return
+            touched.append(timeline.order(place))
+            timeline.remove(place)
+        who = self._who(home, names, ()) if names else NOBODY
+        flags = 0
+        fact = timeline.find(event, FACT)
+        if fact is None:
+            flags = SIGHTS if who else 0
+        else:
+            mine = RECORD.unpack(timeline.at(fact))
+            wins = (message.revision, bool(who)) > (mine[7], bool(mine[3]))
+            if wins:
+                touched += self._set_sights(timeline, fact, on=False)
+            elif mine[3]:
+                touched += self._set_sights(timeline, fact, on=True)
+            flags = SIGHTS if who and wins else 0
+        timeline.insert(
+            RECORD.pack(
+                message.at, message.sequence + 1, event, who, NOBODY, 0, 0, message.revision, flags, 0, 0, 0, 0, 0
+            )
+        )
+        self._reconsider(home, timeline, touched)
+        self._close(home, timeline)
+
+    def _beats(self, timeline: Timeline, event: bytes, mine: tuple[int, bool]) -> bool:
+        """Does what another home says of the event count more than this?"""
+        told = timeline.find(event, 0)
+        if told is None:
+            return False
+        known = RECORD.unpack(timeline.at(told))
+        return (known[7], bool(known[3])) > mine
+
+    def _let_sight(self, timeline: Timeline, told: Place, fact: tuple[int, bool]) -> list[bytes]:
+        known = RECORD.unpack(timeline.at(told))
+        return self._set_sights(timeline, told, on=bool(known[3]) and (known[7], True) > fact)
+
+    @staticmethod
+    def _set_sights(timeline: Timeline, place: Place, *, on: bool) -> list[bytes]:
+        """Let a record count as a sighting or not; the order of the record if that changed it."""
+        record = bytearray(timeline.at(place))
+        if bool(record[FLAGS_AT] & SIGHTS) == on:
+            return []
+        record[FLAGS_AT] ^= SIGHTS
+        timeline.remove(place)
+        timeline.insert(bytes(record))
+        return [bytes(record[:ORDER_SIZE])]
+
+    def ordered(self, device: str, version: int, blocked: bool, arrived: int) -> None:
+        """An operator says that a device explains nothing, or after all something."""
+        if version < abs(self._blocked.get(device, 0)):
+            return
+        self._blocked[device] = version if blocked else -version
+        self._state[BLOCKED + device.encode()] = self._blocked[device].to_bytes(8, "big", signed=True)
+        if device not in self.values:
+            return
+        self._arrived, self._cause = arrived, "split" if blocked else "merge"
+        timeline = self._open(device)
+        self._reconsider(device, timeline, [timeline.order(place) for place in timeline.places()])
+        self._close(device, timeline)
+
+    def heard(self, name: str, before: Heard | None, heard: Heard, arrived: int) -> None:
+        """Something new is known of a name: whose are the touchpoints that go through it?"""
+        rank = self._kinds.rank
+        for number in list(self._whos.with_name(name)):
+            who = self._whos.by_number[number]
+            person = self._whos.present(who)
+            if person == who.person:
+                continue
+            self._arrived = arrived
+            merge = (
+                before is not None and not heard.shared and (before.shared or rank(heard.person) < rank(before.person))
+            )
+            self._cause = "named" if before is None else "merge" if merge else "split"
+            was, who.person = who.person, person
+            for home in list(who.homes):
+                timeline = self._open(home)
+                orders = [timeline.order(place) for place in timeline.places() if timeline.who(place) == number]
+                if was and person:
+                    self._retell(home, timeline, number, person, orders)
+                else:
+                    self._reconsider(home, timeline, orders)
+                self._close(home, timeline, renamed=number if was and person else NOBODY)
+            if person and person != who.told:
+                who.told = person
+                self._whos.keep(number)
+
+    # --- whose ----------------------------------------------------------------------------------------------------
+
+    def _who(self, home: str, names: tuple[str, ...], others: tuple[str, ...]) -> int:
+        self._names.follow(names)
+        number = self._whos.number(names, others)
+        self._whos.by_number[number].homes[home] = None
+        return number
+
+    def _count(self, number: int, more: int) -> None:
+        for one, other, linked in self._whos.count(number, more):
+            for name, partner in ((one, other), (other, one)):
+                target = partition_of(name.encode(), self._partitions)
+                self._say(target, name, Link(name, partner, self._number, self._version(), linked))
+
+    def _told(self, home: str, via: int) -> bytes | None:
+        """Whom the touchpoints that go through this were given to."""
+        if via == WAITING:
+            return None
+        return self._person(home) if via == NOBODY else self._whos.by_number[via].told
+
+    def _tell(self, person: bytes, event: bytes, revision: int, move: int, record: FoldRecord | None) -> None:
+        self._assign(Assignment(person, event, revision, move, self._arrived, self._cause, record))
+
+    def _counts(self, place: Place, timeline: Timeline) -> bool:
+        """Does this sighting name somebody, as far as is known?"""
+        return self._whos.by_number[timeline.who(place)].person != SHARED_NAMES
+
+    def _reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes]) -> None:
+        """Whose are the touchpoints around these places of the order?"""
+        longest = max(self._kinds.look_back(home, shared=shared) for shared in (False, True))
+        explains = longest >= 0 and self._blocked.get(home, 0) <= 0
+        for order in dict.fromkeys(orders):
+            before, after = None, None
+            if explains:
+                before = timeline.sighting_before(order)
+                while before is not None and not self._counts(before, timeline):
+                    before = timeline.sighting_before(timeline.order(before))
+                after = timeline.sighting_after(order)
+                while after is not None and not self._counts(after, timeline):
+                    after = timeline.sighting_after(timeline.order(after))
+            here: Place | None = None
+            start = timeline.lower(order)
+            place = timeline.existing(start)
+            while place is not None and timeline.order(place) == order:
+                self._consider(home, timeline, place, before, after)
+                if timeline.flags(place) & SIGHTS and self._counts(place, timeline):
+                    here = place
+                place = timeline.next(place)
+            if not explains:
+                continue
+            time = int.from_bytes(order[:8], "big")
+            while place is not None and place != after and timeline.time(place) - time <= longest:
+                self._consider(home, timeline, place, here or before, after)
+                place = timeline.next(place)
+            place = timeline.before(start)
+            while place is not None and place != before and time - timeline.time(place) <= longest:
+                self._consider(home, timeline, place, before, here or after)
+                place = timeline.before(place)
+
+    def _consider(self, home: str, timeline: Timeline, place: Place, before: Place | None, after: Place | None) -> None:
+        """One touchpoint between two sightings."""
+        record = RECORD.unpack(timeline.at(place))
+        at, _, event, who, via, _, moves, revision, flags, *_ = record
+        if flags & (FACT | RETRACTED) != FACT:
+            return
+        through = NOBODY
+        if who and self._whos.by_number[who].person != SHARED_NAMES:
+            through = who
+        else:
+            look_back = self._kinds.look_back(home, shared=bool(flags & SHARED))
+            if after is not None and timeline.time(after) - at <= look_back:
+                through = timeline.who(after)
+            elif before is not None and at - timeline.time(before) <= look_back:
+                through = timeline.who(before)
+        person = self._whos.by_number[through].person if through else self._person(home)
+        if person is None or through == via:  # its name has not answered yet; or nothing new
+            return
+        old = self._told(home, via)
+        if old == person:
+            timeline.assign(place, through, moves)
+            return
+        timeline.assign(place, through, moves + 1)
+        self.waiting.pop((home, event), None)
+        self._give(timeline, place, old, person, "" if old is None and not revision else self._cause)
+
+    def _give(self, timeline: Timeline, place: Place, old: bytes | None, person: bytes, cause: str) -> None:
+        at, sequence, event, _, _, _, moves, revision, _, *payload = RECORD.unpack(timeline.at(place))
+        if old is not None:
+            self.moves[cause] += 1
+            self._assign(Assignment(old, event, revision, moves, self._arrived, cause, None))
+        record = self._coding.unpack(at, sequence - 1, tuple(payload))
+        self._assign(Assignment(person, event, revision, moves, self._arrived, cause, record))
+
+    def _retell(self, home: str, timeline: Timeline, number: int, person: bytes, orders: Iterable[bytes]) -> None:
+        """The person of a combination has another name now: give them all that went through it."""
+        old, seen = self._whos.by_number[number].told, set()
+        longest = max(self._kinds.look_back(home, shared=shared) for shared in (False, True))
+        for order in orders:
+            time = int.from_bytes(order[:8], "big")
+            start = timeline.existing(timeline.lower(order))
+            assert start is not None, "a record's own order"
+            for turn in (timeline.next, timeline.before):
+                place: Place | None = start
+                while place is not None and (place == start or self._between(timeline, place, order, time, longest)):
+                    if place not in seen and U32.unpack_from(timeline.at(place), VIA_AT)[0] == number:
+                        flags = timeline.flags(place)
+                        if flags & (FACT | RETRACTED) == FACT:
+                            seen.add(place)
+                            moves = int.from_bytes(timeline.at(place)[MOVES_AT : MOVES_AT + 2], "big") + 1
+                            timeline.assign(place, number, moves)
+                            self._give(timeline, place, old, person, self._cause)
+                    place = turn(place)
+
+    def _between(self, timeline: Timeline, place: Place, order: bytes, time: int, longest: int) -> bool:
+        """Within reach of the sighting at `order`, and no other that names somebody comes first? (One whose name has not
+        answered yet does not hide what went through the first.)"""
+        other = timeline.flags(place) & SIGHTS and timeline.order(place) != order
+        if other and self._whos.by_number[timeline.who(place)].person:
+            return False
+        return abs(timeline.time(place) - time) <= longest
+
+    # --- keeping --------------------------------------------------------------------------------------------------
+
+    def _open(self, home: str) -> Timeline:
+        value = self.values.get(home, EMPTY)
+        return value if isinstance(value, Timeline) else Timeline(value)
+
+    def _close(self, home: str, timeline: Timeline, renamed: int = NOBODY) -> None:
+        """Keep what was changed; a device says whose it is, by its latest sighting, where that is news."""
+        if self._kinds.look_back(home, shared=False) >= 0:
+            self._present(home, timeline, renamed)
+        self.changed.add(home)
+        self.values[home] = timeline.main() if len(timeline.segments) == 1 and not timeline.gone else timeline
+
+    def _present(self, home: str, timeline: Timeline, renamed: int) -> None:
+        before = timeline.named
+        place = timeline.last_sighting() if self._blocked.get(home, 0) <= 0 else None
+        while place is not None and not self._whos.by_number[timeline.who(place)].person:  # shared, or not known yet
+            place = timeline.sighting_before(timeline.order(place))
+        timeline.named, timeline.named_at = (timeline.who(place), timeline.time(place)) if place else (NOBODY, 0)
+        old = self._whos.by_number[before].told if before else self._person(home)
+        now = self._whos.by_number[timeline.named].person if timeline.named else self._person(home)
+        if home not in self.values or old != now or (renamed and renamed == timeline.named):
+            self._announce(home, now or self._person(home))
+
+
+def _revision(value: bytes, start: int) -> int:
+    return int.from_bytes(value[start + 42 : start + 46], "big")
+
+
+def _content(value: bytes, start: int) -> int:
+    return int.from_bytes(value[start + CONTENT_AT : start + CONTENT_AT + 4], "big")
+
+
+assert (28, RECORD.size) == (WHO_AT, SIZE)

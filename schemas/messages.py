@@ -1,0 +1,85 @@
+"""What the partitions of the identity leg say to one another (topic `identity`), and what an operator orders (`commands`).
+
+Every statement has one writer and a version that rises with everything this writer says; the reader keeps the highest. So
+a message that comes twice, late or out of order changes nothing. Identifiers are written `kind:value`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.person import FoldRecord, Id, Whole
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class _Said(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="said", tag=str.lower):
+    pass
+
+
+class Link(_Said, frozen=True):
+    """Partition → name: touchpoints at home here carry you together with `other`, or no longer do."""
+
+    name: str
+    other: str
+    partition: int
+    version: Number
+    linked: bool
+
+
+class Follow(_Said, frozen=True):
+    """Partition → name: keep us informed whose you are."""
+
+    name: str
+    partition: int
+
+
+class Advert(_Said, frozen=True):
+    """Name → partitions that follow it: whose I am and over how many links; nobody's if I am shared."""
+
+    name: str
+    version: Number
+    person: str
+    hops: int
+    shared: bool
+
+
+class Sighting(_Said, frozen=True):
+    """Home → further device of a touchpoint: these names were used on you then; without names: or rather not."""
+
+    device: str
+    event_id: Id
+    revision: Whole
+    at: int
+    sequence: int
+    names: list[str]
+
+
+class Revised(_Said, frozen=True):
+    """Event → home: the newest revision of one of your touchpoints; without a record it is retracted, or has left you."""
+
+    home: str
+    event_id: Id
+    revision: Whole
+    at: int
+    sequence: int
+    arrived: int  # append time of the touchpoint, ms UTC
+    source: str
+    strong: list[str] = []
+    weak: list[str] = []
+    shared: bool = False
+    record: FoldRecord | None = None
+
+
+Message = Link | Follow | Advert | Sighting | Revised
+
+
+class Block(_Said, frozen=True):
+    """Operator → identifier: you are nobody's (blocked), or after all somebody's. The last order in the log counts."""
+
+    identifier: str
+    blocked: bool
+    by: str = ""
+    reason: str = ""
