@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,10 +11,14 @@ import msgspec
 import typer
 
 from cli import letters
+from cli import replay as replaying
 from cli.common import moment, reading
 from cli.letters import SHOWN_DIGITS, Filter, Found, NotOne
 from cli.output import fail, out
 from cli.text import plain
+from ingest.accept import Accepted
+from ingest.rejected import Rejected
+from ingest.replaying import NotReplayable, again
 from schemas.dead_letter import MAX_KEPT_BYTES, REASONS, DeadLetter, Leg, Reason
 
 app = typer.Typer(help="List and show what was not accepted, and send it again.", no_args_is_help=True)
@@ -65,8 +70,45 @@ def show(
             (found,) = letters.newest(reader, Filter(ids=letters.whole_ids(reader, [id])), 1)
         except NotOne as error:
             raise fail(str(error)) from error
-    for line in story(found):
+    configured = replaying.settings()
+    for line in story(found, again(found.letter, configured.sources.named, configured.kinds)):
         out.print(line, markup=False)
+
+
+@app.command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Only these.")] = None,
+    reason: ReasonOption = None,
+    source: SourceOption = None,
+    leg: LegOption = None,
+    since: SinceOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.  [default: all]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; say what would become of each.")] = False,
+) -> None:
+    """Send again what the options or ids select, once the cause is gone; without any: everything. Safe to repeat.
+
+    The oldest goes first. A time without zone is read in the zone that DESIRELINE_WRITE_KEYS gives its source. Exit code 1
+    means that some are refused still.
+    """
+    wanted = chosen(reason, source, leg, since)
+    if ids and (wanted != Filter() or limit is not None):
+        raise fail("give ids, or options that select, not both")
+    configured = replaying.settings()
+    with reading() as reader:
+        try:
+            wanted = replace(wanted, ids=letters.whole_ids(reader, ids or []))
+        except NotOne as error:
+            raise fail(str(error)) from error
+        total = sum(letters.counts(reader, wanted).values())
+        if not total:
+            out.print("no dead letters")
+            return
+        total = total if limit is None else min(limit, total)
+        found = letters.newest(reader, wanted, limit, oldest_first=True)
+        report = replaying.replay(found, total, configured, dry_run=dry_run)
+    out.print(report.totals(), markup=False)
+    if report.still_refused:
+        raise typer.Exit(1)
 
 
 def when(ms: int) -> str:
@@ -103,8 +145,8 @@ def summary(shown: int, counts: dict[str, int]) -> str:
     return f"{of}{total:,} dead letter{'' if total == 1 else 's'}: {by_reason}"
 
 
-def story(found: Found) -> list[str]:
-    """Everything about one letter, for people."""
+def story(found: Found, now: Accepted | Rejected | NotReplayable) -> list[str]:
+    """Everything about one letter, for people; `now` is what a replay would make of it."""
     letter = found.letter
     meaning = REASONS.get(letter.reason, "a reason that this version does not know")
     size = f"{letter.bytes:,}" + (
@@ -118,6 +160,7 @@ def story(found: Found) -> list[str]:
         "reason": f"{letter.reason}: {meaning}",
         "path": letter.path or "the whole",
         "what to do": letter.message,
+        "replay": ": ".join(text for text in replaying.verdict(now, sent=False) if text),
         "address": letter.address,
         "bytes": size,
         "sha256": letter.sha256,

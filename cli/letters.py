@@ -83,16 +83,18 @@ def newest(reader: Reader, wanted: Filter, limit: int | None, *, oldest_first: b
 
 
 def whole_ids(reader: Reader, prefixes: Sequence[str]) -> tuple[str, ...]:
-    """The one id that each prefix begins. Raises NotOne."""
+    """The one id that each prefix begins, in their order, each once. Raises NotOne."""
     given = [prefix.strip().lower() for prefix in prefixes]
     for text in given:
         if _PREFIX.fullmatch(text) is None:
             raise NotOne(f"{text!r} is not the id of a dead letter: write 4 or more of the digits that `list` shows")
+    if not given:
+        return ()
     query = f"""
         SELECT DISTINCT id FROM ({_LETTERS})
         WHERE arrayExists(prefix -> startsWith(id, prefix), {{prefixes:Array(String)}}) ORDER BY id"""  # noqa: S608
     known = [id for (id,) in reader.ask(query, {"prefixes": given}).rows]
-    found: dict[str, None] = {}  # in the order given, each once
+    found: dict[str, None] = {}
     for text in given:
         fitting = [id for id in known if id.startswith(text)]
         if not fitting:

@@ -54,6 +54,11 @@ class WriteKeys:
         """Whose key it is; None if nobody's."""
         return self._sources.get(self._hash(key))
 
+    def named(self, name: str) -> Source:
+        """The source of this name; without a zone where nobody has a key for it, or its keys do not agree on one."""
+        zones = {source.zone for source in self._sources.values() if source.name == name}
+        return Source(name, zones.pop() if len(zones) == 1 else None)
+
     @classmethod
     def parse(cls, text: str) -> WriteKeys:
         """`web=KEY,tills=KEY@Europe/Madrid`: one entry per key, any number per source. Raises ValueError."""

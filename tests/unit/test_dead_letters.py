@@ -8,6 +8,7 @@ import pytest
 
 from cli.dead_letters import as_object, lines, record_lines, story, summary
 from cli.letters import SHOWN_DIGITS, Filter, Found, NotOne, apart, whole_ids
+from ingest.replaying import NotReplayable
 from schemas.dead_letter import MAX_KEPT_BYTES, dead_letter
 from sinks.reader import Answer
 
@@ -59,8 +60,9 @@ def test_the_record_is_shown_as_it_came(raw: bytes, shown: list[str]) -> None:
 
 
 def test_all_of_it_says_what_to_do_and_what_was_cut() -> None:
-    text = "\n".join(story(refused(b"x" * (MAX_KEPT_BYTES + 1))))
+    text = "\n".join(story(refused(b"x" * (MAX_KEPT_BYTES + 1)), NotReplayable("it is too large")))
     assert "what to do  add it" in text
+    assert "replay      cannot be replayed: it is too large" in text
     assert "invalid: a field is missing" in text
     assert "65,537, of which the first 65,536 are kept" in text
 
