@@ -63,7 +63,7 @@ _SECONDS = urllib3.Timeout(connect=3, read=60)
 class HttpWriter:
     """Thread-safe: one kept-alive connection per table that is being written at the same time."""
 
-    def __init__(self, settings: ClickHouseSettings, connections: int = 6) -> None:
+    def __init__(self, settings: ClickHouseSettings, connections: int = 7) -> None:
         self._pool = urllib3.connection_from_url(
             f"{'https' if settings.secure else 'http'}://{settings.host}:{settings.http_port}",
             maxsize=connections,

@@ -25,8 +25,9 @@ TABLES = {
     topics.JOURNEYS.name: "journeys",
     topics.OUTCOMES.name: "outcomes",
     topics.DEAD_LETTERS.name: "dead_letters",
+    topics.LEDGER.name: "ledger",
 }
-_WITH_POSITION = {topics.TOUCHPOINTS.name, topics.IDENTITIES.name, topics.DEAD_LETTERS.name}
+_WITH_POSITION = {topics.TOUCHPOINTS.name, topics.IDENTITIES.name, topics.DEAD_LETTERS.name, topics.LEDGER.name}
 _WATERMARK = b'{"said":"read_to"'  # how a ReadTo begins: its tag comes first
 
 

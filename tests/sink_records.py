@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.codec import decode_stored, encode
 from schemas.journey import Journey
+from schemas.ledger import Counted, Decision
 from schemas.outcome import Outcome
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 
@@ -81,6 +82,7 @@ def assigned(number: int, *, person: int | None = None, move: int = 0, gone: boo
         move=move,
         arrived=MARCH + number * 1_000 + 300,
         record=None if gone else msgspec.structs.replace(record, **changes.get("record", {})),
+        cause=changes.get("cause", ""),
     )
     return encode(said)
 
@@ -89,10 +91,26 @@ def watermark(at: int = MARCH) -> bytes:
     return encode(ReadTo(0, at))
 
 
-def identity(number: int, *, person: int | None = None, at: int = MARCH) -> bytes:
+def identity(
+    number: int, *, person: int | None = None, at: int = MARCH, version: int = 1, shared: bool = False
+) -> bytes:
     """Whose the customer number is."""
-    owner = identifier("person", number if person is None else person)
-    return encode(Identity(f"customer_id:{number}", owner.hex, at, "shop"))
+    own = identifier("person", number)
+    owner = own if person is None else identifier("person", person)
+    return encode(Identity(f"customer_id:{number}", owner.hex, own.hex, at, version, shared))
+
+
+def identity_before(number: int, *, person: int, at: int = MARCH) -> bytes:
+    """Whose the customer number is, as the release before says it."""
+    owner = identifier("person", person)
+    return encode({"identifier": f"customer_id:{number}", "person_id": owner.hex, "at": at, "source": "shop"})
+
+
+def counted(
+    counts: dict[Decision, int], *, source: str = "shop", hour: int = MARCH, generation: int = 1, partition: int = 0
+) -> bytes:
+    """What a partition of the identity leg decided about what arrived in an hour."""
+    return encode(Counted("identity", generation, partition, source, hour, counts))
 
 
 def journey(number: int, *, version: int = 1, steps: int = 3, **changes: Any) -> bytes:

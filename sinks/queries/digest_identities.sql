@@ -1,4 +1,4 @@
--- Without `at` and `source`: they tell which sighting was announced, not what is so.
+-- Without `at`, which tells when it was announced, not what is so.
 SELECT toJSONString((identifier, person_id)), ''
 FROM identities FINAL
 ORDER BY identifier

@@ -73,7 +73,7 @@ def fill(settings: ClickHouseSettings) -> None:
             records["people"].append(encode(Assigned(person.hex, event.hex, 0, 0, at, record)))
             own.append(Touchpoint(event.bytes, at, -1, channel, what, tuple(numbers)))
         records["identities"] += [
-            encode(Identity(f"{kind}:{one}", person.hex, MARCH, "shop")) for kind, one in who.items()
+            encode(Identity(f"{kind}:{one}", person.hex, person.hex, MARCH, 1)) for kind, one in who.items()
         ]
         for told in life.journeys(person, own, DEFINITIONS, as_of=MARCH):
             records["journeys"].append(encode(msgspec.structs.replace(told.journey, version=1)))
@@ -150,7 +150,8 @@ def test_who_is_not_known_is_said_with_who_is_similar(shop: ClickHouseSettings) 
 
 def test_an_identifier_of_several_people_asks_which(shop: ClickHouseSettings) -> None:
     writer = HttpWriter(shop)
-    value = encode(Identity("loyalty_id:ada", identifier("person", 7).hex, MARCH, "till"))
+    other = identifier("person", 7).hex
+    value = encode(Identity("loyalty_id:ada", other, other, MARCH, 1))
     writer.write("identities", lines_of("identities", [FakeRecord("identities", 99, value)]))
     writer.close()
     result = desireline("journeys", "ada")

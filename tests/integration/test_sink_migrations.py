@@ -38,12 +38,12 @@ def test_two_runs_at_once_make_the_same_schema(empty_database: ClickHouseSetting
 
 def test_a_broken_off_run_is_finished_by_the_next(empty_database: ClickHouseSettings, tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "0006_broken.sql").write_text(
+    (tmp_path / "0007_broken.sql").write_text(
         "CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\nSELECT throwIf(1);\n"
     )
     with pytest.raises(Exception, match="throwIf"):
         migrate(empty_database, tmp_path)
-    (tmp_path / "0006_broken.sql").write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\n")
+    (tmp_path / "0007_broken.sql").write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\n")
     assert [migration.name for migration in migrate(empty_database, tmp_path)] == ["broken"]
 
 
@@ -88,7 +88,7 @@ def test_every_view_and_every_column_of_it_is_explained(database: ClickHouseSett
         )
     assert {name for name in views if name.startswith("v_")} >= {
         "v_touchpoints", "v_touchpoint_facts", "v_journeys", "v_funnel", "v_transitions", "v_drop_off",
-        "v_channel_paths", "v_dead_letters",
+        "v_channel_paths", "v_dead_letters", "v_identities", "v_person_aliases", "v_restatements", "v_ledger",
     }  # fmt: skip
     assert [name for name, comment in views.items() if not ("Exact now" in comment or "Prepared" in comment)] == []
     assert silent == []

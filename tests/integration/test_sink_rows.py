@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from runtime.settings import ClickHouseSettings
-from schemas.definition import load_definitions
-from sinks.clickhouse import HttpWriter
-from sinks.digest import TABLES, digest
+from sinks.digest import digest
 from sinks.reader import connect, reader
 from sinks.rollups import Pass
 from sinks.rows import TABLES as TABLE_OF
-from sinks.rows import dirty_lines, lines_of, newest_journeys
-from sinks.stages import stage_lines
+from sinks.rows import lines_of
 from sinks.writer import Refused, write_good
+from tests.integration.conftest import Tables
 from tests.sink_records import (
     HOUR,
     MARCH,
@@ -27,51 +24,13 @@ from tests.sink_records import (
     assigned,
     identifier,
     identity,
+    identity_before,
     journey,
     outcome,
     touchpoint,
 )
 
 pytestmark = pytest.mark.integration
-LATER = MARCH + 10**11
-
-
-class Tables:
-    """Writes as the sink does, asks as an analyst does."""
-
-    def __init__(self, settings: ClickHouseSettings) -> None:
-        self.settings = settings
-        self.writer = HttpWriter(settings)
-
-    def write(self, topic: str, values: Iterable[bytes], first_offset: int = 0, partition: int = 0) -> None:
-        records = [FakeRecord(topic, offset, value, partition) for offset, value in enumerate(values, first_offset)]
-        if topic == "journeys":
-            journeys = newest_journeys(records)
-            self.writer.write("journeys", lines_of(topic, journeys.newest))
-            self.writer.write("dirty_hours", dirty_lines(journeys.dirty))
-        else:
-            self.writer.write(TABLE_OF[topic], lines_of(topic, records))
-
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        with reader(self.settings) as one:
-            return one.ask(sql).rows
-
-    def digests(self) -> dict[str, str]:
-        with reader(self.settings) as one:
-            return {table: digest(one, table, LATER) for table in TABLES}
-
-    def refresh(self) -> None:
-        with connect(self.settings) as client:
-            Pass(recent=True).refresh(client)
-            Pass(recent=False).refresh(client)
-
-
-@pytest.fixture
-def tables(database: ClickHouseSettings) -> Iterator[Tables]:
-    one = Tables(database)
-    one.writer.write("stages", stage_lines(load_definitions()))
-    yield one
-    one.writer.close()
 
 
 def test_a_row_holds_what_its_source_said(tables: Tables) -> None:
@@ -139,16 +98,29 @@ def test_a_touchpoint_given_to_another_customer_has_one_owner(tables: Tables, or
     assert tables.ask("SELECT person_id FROM v_touchpoints") == [(identifier("person", 6),)]
 
 
-def test_the_latest_sighting_of_an_identifier_counts(tables: Tables) -> None:
-    latest, tied, older = (
-        identity(1, person=2, at=MARCH + 1),
-        identity(1, person=3, at=MARCH + 1),
-        identity(1, person=4),
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (2, 0, 1, 2, 0)])
+def test_of_an_identifier_the_highest_version_counts(tables: Tables, order: tuple[int, ...]) -> None:
+    """Also over the last sighting of the release before, however much later it was."""
+    said = (
+        identity_before(1, person=2, at=MARCH + 10**12),
+        identity(1, person=3, version=1 << 48),
+        identity(1, person=4, version=1 << 48 | 1, shared=True),
     )
-    tables.write("identities", [tied], first_offset=11)
-    tables.write("identities", [older], first_offset=12)
-    tables.write("identities", [latest], first_offset=10)
-    assert tables.ask("SELECT person_id FROM identities FINAL") == [(identifier("person", 3),)]
+    for number in order:
+        tables.write("identities", [said[number]], first_offset=90 - number)
+    assert tables.ask("SELECT person_id, shared FROM v_identities") == [(identifier("person", 4), True)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_until_it_is_said_anew_the_latest_sighting_of_the_release_before_counts(
+    tables: Tables, order: tuple[int, ...]
+) -> None:
+    said = [identity_before(1, person=2), identity_before(1, person=3, at=MARCH + 1),
+            identity_before(1, person=4, at=MARCH + 1)]  # fmt: skip
+    for number in order:
+        tables.write("identities", [said[number]], first_offset=10 + number)
+    assert tables.ask("SELECT person_id, shared FROM v_identities") == [(identifier("person", 4), False)]
+    assert tables.ask("SELECT * FROM v_person_aliases") == [], "what it was called by itself is not known"
 
 
 def test_a_dead_letter_delivered_again_stays_one(tables: Tables) -> None:
