@@ -32,6 +32,7 @@ from runtime.chunked.leg import Chunk, Leg, Partition
 from runtime.kafka import partition_of
 from runtime.settings import KafkaSettings
 from schemas.definition import STARTS, load_definitions
+from schemas.identity import DEFAULT_KINDS
 from schemas.topics import PEOPLE, TOUCHPOINTS
 
 ROUNDS = 2
@@ -167,7 +168,7 @@ def _own(value: bytes) -> bytes:
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
     definitions = load_definitions()
     settings = WorkerSettings()
-    legs = IdentityLeg(settings, definitions, 1), StitchLeg(settings, definitions, 1)
+    legs = IdentityLeg(settings, definitions, DEFAULT_KINDS, 1), StitchLeg(settings, definitions, 1)
     states = both_states(legs, arguments.touchpoints)
     identity, stitch = states
     gc.freeze()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from processors import packing
 from schemas.person import FoldRecord
 
+MAX_REMEMBERED = 100_000
 Payload = tuple[int, int, int, int, int]  # channel, name, rules, feedback, money
 
 
@@ -16,13 +17,20 @@ class Coding:
     def __init__(self, state: Mapping[bytes, bytes]) -> None:
         self._vocabularies = packing.vocabularies(state)
         self._channels, self._names, self._rules, self._currencies = self._vocabularies.values()
+        self._codes: dict[int, tuple[list[int], int]] = {}
         self._numbers: dict[int, list[int]] = {}
 
     def pack(self, record: FoldRecord) -> Payload:
+        rules = record.rules
+        known = self._codes.get(id(rules))  # the rules of equal touchpoints are one object, which is quicker to look up
+        if known is None or known[0] is not rules:
+            if len(self._codes) > MAX_REMEMBERED:
+                self._codes.clear()
+            known = self._codes[id(rules)] = rules, self._rules.code(bytes(rules).hex())
         return (
-            self._channels.code(record.channel),
-            self._names.code(record.name),
-            self._rules.code(bytes(record.rules).hex()),
+            self._channels.codes.get(record.channel) or self._channels.code(record.channel),
+            self._names.codes.get(record.name) or self._names.code(record.name),
+            known[1],
             packing.pack_feedback(record.feedback, record.score, record.sentiment) if record.feedback else 0,
             record.amount << 8 | self._currencies.code(record.currency) if record.currency else 0,
         )

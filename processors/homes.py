@@ -37,7 +37,7 @@ from processors.timeline import (
     Place,
     Timeline,
 )
-from processors.whos import SHARED_NAMES, Whos
+from processors.whos import NO_PERSON, SHARED_NAMES, Whos
 from runtime.chunked.slices import Gathered, part_key
 from runtime.kafka import partition_of
 from schemas.identity import Kinds
@@ -46,6 +46,7 @@ from schemas.person import FoldRecord
 
 HOME, BLOCKED = b"h", b"b"
 _WHO_VIA = Struct(">II")
+_HEAD = Struct(">QI16sIIIHIB")  # a record without what the journey needs
 EMPTY = PREFIX.pack(1, 0, NOBODY)
 
 
@@ -186,6 +187,8 @@ class Homes:
         This is what nearly all touchpoints are; nothing but a record is added.
         """
         value = self.values.get(home)
+        if value is None:
+            return None if names else self._begin(home, event, at, sequence, content, shared, payload)
         if type(value) is not bytes or len(value) >= START + SEGMENT - SIZE or event in value:
             return None
         last = len(value) - SIZE
@@ -222,6 +225,25 @@ class Homes:
         )
         self.values[home] = b"".join((prefix, value[START:], record))
         self.changed.add(home)
+        return person
+
+    def _begin(
+        self,
+        home: str,
+        event: bytes,
+        at: int,
+        sequence: int,
+        content: int,
+        shared: bool,
+        payload: tuple[int, int, int, int, int],
+    ) -> bytes:
+        """The first touchpoint on a device, without a name: its own."""
+        flags = FACT | SHARED if shared else FACT
+        record = RECORD.pack(at, sequence + 1, event, NOBODY, NOBODY, content, 1, 0, flags, *payload)
+        self.values[home] = EMPTY + record
+        self.changed.add(home)
+        person = self._person(home)
+        self._announce(home, person)
         return person
 
     def settle(self, home: str, fact: Fact) -> None:
@@ -369,6 +391,9 @@ class Homes:
             )
             self._cause = "named" if before is None else "merge" if merge else "split"
             was, who.person = who.person, person
+            if person and who.told == NO_PERSON:  # nobody has been told anything through it
+                who.told = person
+                self._whos.keep(number)
             for home in list(who.homes):
                 timeline = self._open(home)
                 orders = [timeline.order(place) for place in timeline.places() if timeline.who(place) == number]
@@ -412,6 +437,13 @@ class Homes:
         """Whose are the touchpoints around these places of the order?"""
         longest = max(self._kinds.look_back(home, shared=shared) for shared in (False, True))
         explains = longest >= 0 and self._blocked.get(home, 0) <= 0
+        considered: set[Place] = set()  # nothing is inserted meanwhile
+
+        def consider(place: Place, before: Place | None, after: Place | None) -> None:
+            if place not in considered:
+                considered.add(place)
+                self._consider(home, timeline, place, before, after)
+
         for order in dict.fromkeys(orders):
             before, after = None, None
             if explains:
@@ -425,7 +457,7 @@ class Homes:
             start = timeline.lower(order)
             place = timeline.existing(start)
             while place is not None and timeline.order(place) == order:
-                self._consider(home, timeline, place, before, after)
+                consider(place, before, after)
                 if timeline.flags(place) & SIGHTS and self._counts(place, timeline):
                     here = place
                 place = timeline.next(place)
@@ -433,17 +465,17 @@ class Homes:
                 continue
             time = int.from_bytes(order[:8], "big")
             while place is not None and place != after and timeline.time(place) - time <= longest:
-                self._consider(home, timeline, place, here or before, after)
+                consider(place, here or before, after)
                 place = timeline.next(place)
             place = timeline.before(start)
             while place is not None and place != before and time - timeline.time(place) <= longest:
-                self._consider(home, timeline, place, before, here or after)
+                consider(place, before, here or after)
                 place = timeline.before(place)
 
     def _consider(self, home: str, timeline: Timeline, place: Place, before: Place | None, after: Place | None) -> None:
         """One touchpoint between two sightings."""
-        record = RECORD.unpack(timeline.at(place))
-        at, _, event, who, via, _, moves, revision, flags, *_ = record
+        segment, offset = timeline.segments[place[0]], place[1]
+        at, _, event, who, via, _, moves, revision, flags = _HEAD.unpack_from(segment, offset)
         if flags & (FACT | RETRACTED) != FACT:
             return
         through = NOBODY
@@ -456,15 +488,20 @@ class Homes:
             elif before is not None and at - timeline.time(before) <= look_back:
                 through = timeline.who(before)
         person = self._whos.by_number[through].person if through else self._person(home)
-        if person is None or through == via:  # its name has not answered yet; or nothing new
-            return
         old = self._told(home, via)
+        if person is None:  # its name has not answered yet: nobody's until then
+            if old is not None:
+                timeline.assign(place, WAITING, moves + 1)
+                self.waiting[home, event] = self._arrived
+                self._tell(old, event, revision, moves + 1, None)
+            return
         if old == person:
-            timeline.assign(place, through, moves)
+            if through != via:
+                timeline.assign(place, through, moves)
             return
         timeline.assign(place, through, moves + 1)
         self.waiting.pop((home, event), None)
-        self._give(timeline, place, old, person, "" if old is None and not revision else self._cause)
+        self._give(timeline, place, old, person, self._cause if moves or revision else "")
 
     def _give(self, timeline: Timeline, place: Place, old: bytes | None, person: bytes, cause: str) -> None:
         at, sequence, event, _, _, _, moves, revision, _, *payload = RECORD.unpack(timeline.at(place))
@@ -495,10 +532,8 @@ class Homes:
                     place = turn(place)
 
     def _between(self, timeline: Timeline, place: Place, order: bytes, time: int, longest: int) -> bool:
-        """Within reach of the sighting at `order`, and no other that names somebody comes first? (One whose name has not
-        answered yet does not hide what went through the first.)"""
-        other = timeline.flags(place) & SIGHTS and timeline.order(place) != order
-        if other and self._whos.by_number[timeline.who(place)].person:
+        """Within reach of the sighting at `order`, and no other that counts comes first?"""
+        if timeline.flags(place) & SIGHTS and timeline.order(place) != order and self._counts(place, timeline):
             return False
         return abs(timeline.time(place) - time) <= longest
 

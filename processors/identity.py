@@ -32,8 +32,8 @@ from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
 from schemas.codec import encode
 from schemas.definition import Definition, Rules, content_hash
-from schemas.identity import DEFAULT_KINDS, Kinds, person_id
-from schemas.messages import Advert, Block, Follow, Link, Message, Revised, Sighting
+from schemas.identity import DEFAULT_KINDS, Kinds, person_id, strong_in, weak_in
+from schemas.messages import Advert, Block, Follow, Link, Message, Order, Revised, Sighting
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS
 from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
@@ -118,9 +118,8 @@ class IdentityPartition:
         self._rules = Rules(definitions)
         self._made_with = FORMAT + content_hash(definitions) + kinds.content_hash
         self._kept_made_with = False
-        self._strong_kinds = tuple((kind, kind + ":") for kind in kinds.strong)
-        self._weak_kinds = tuple((kind, kind + ":") for kind in kinds.weak)
         self._person = lru_cache(1 << 17)(lambda identifier: person_id(identifier, secret).bytes)
+        self._placed = lru_cache(1 << 16)(lambda person: _placed(person, partitions))
         self._gathered: Gathered | None = Gathered()
         self._counter, self._kept_counter = 0, 0
         self._inbox: deque[Message] = deque()
@@ -213,7 +212,9 @@ class IdentityPartition:
             self._out += refused
             for place, order in orders:
                 self._now = chunk.timestamps[place]
-                self._obey(order)
+                # Not always to ourselves: `topics resize` moves identifiers, not the orders that were given before.
+                said = Order(order.identifier, self._now, order.blocked)
+                self._say(self._at(order.identifier), order.identifier, said)
                 self._settle_down()
 
     def _take_touchpoints(self, chunk: Chunk) -> None:
@@ -223,10 +224,20 @@ class IdentityPartition:
             for place in set(range(len(chunk.offsets))) - {place for place, _ in seen}:
                 self._counting.count(UNKNOWN, chunk.timestamps[place], "rejected")
         shared_sources, coding, homes = self._kinds.shared_sources, self._coding, self._homes
+        strong_kinds, weak_kinds = frozenset(self._kinds.strong), frozenset(self._kinds.weak)
+        strong: tuple[str, ...]
+        weak: tuple[str, ...]
         for place, touchpoint in seen:
             identifiers = touchpoint.identifiers
-            strong = tuple([prefix + identifiers[kind] for kind, prefix in self._strong_kinds if kind in identifiers])
-            weak = tuple([prefix + identifiers[kind] for kind, prefix in self._weak_kinds if kind in identifiers])
+            if len(identifiers) == 1:
+                ((kind, text),) = identifiers.items()
+                strong, weak = (), ()
+                if kind in strong_kinds:
+                    strong = (f"{kind}:{text}",)
+                elif kind in weak_kinds:
+                    weak = (f"{kind}:{text}",)
+            else:
+                strong, weak = strong_in(identifiers, self._kinds), weak_in(identifiers, self._kinds)
             arrived = self._now = chunk.timestamps[place]
             if not strong and not weak:
                 self._refuse(
@@ -318,13 +329,6 @@ class IdentityPartition:
             )
             self._say(self._at(known.home), known.home, left)
 
-    def _obey(self, order: Block) -> None:
-        """An operator blocks an identifier or releases it; of two orders the later one in the log counts."""
-        if order.identifier.partition(":")[0] in self._kinds.strong:
-            self._names.ordered(order.identifier, self._now, order.blocked)
-        else:
-            self._homes.ordered(order.identifier, self._now, order.blocked, self._now)
-
     # --- messages ------------------------------------------------------------------------------------------------
 
     def _at(self, identifier: str) -> int:
@@ -358,6 +362,11 @@ class IdentityPartition:
                 self._homes.sighted(message, self._now)
             case Revised():
                 self._revised(message)
+            case Order(identifier, version, blocked):
+                if identifier.partition(":")[0] in self._kinds.strong:
+                    self._names.ordered(identifier, version, blocked)
+                else:
+                    self._homes.ordered(identifier, version, blocked, self._now)
 
     def _revised(self, message: Revised) -> None:
         event = bytes.fromhex(message.event_id)
@@ -382,10 +391,9 @@ class IdentityPartition:
     def _say_assigned(
         self, person: bytes, event: str, revision: int, move: int, arrived: int, cause: str, record: FoldRecord | None
     ) -> None:
-        owner = person.hex()
-        key = owner.encode()
+        owner, key, partition = self._placed(person)
         said = encode(Assigned(owner, event, revision, move, arrived, record, cause))
-        self._out.append(Output(PEOPLE.name, partition_of(key, self._partitions), key, said))
+        self._out.append(Output(PEOPLE.name, partition, key, said))
 
     def _announce(self, name: str, person: str, shared: bool) -> None:
         self._announce_person(name, self._person(person), shared=shared)
@@ -452,6 +460,12 @@ class IdentityPartition:
         out, self._out = self._out, []
         out += [Output(LEDGER.name, self._number, key, value) for key, value in counts]
         return state, out
+
+
+def _placed(person: bytes, partitions: int) -> tuple[str, bytes, int]:
+    """A person's id as text and as key, and the partition of it."""
+    key = person.hex().encode()
+    return person.hex(), key, partition_of(key, partitions)
 
 
 # Homes know combinations by number, combinations know names: what is needed comes first.

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
-from uuid import UUID
 
 import msgspec
 
-from processors.identity import DEFINITIONS_KEY
 from processors.packing import GONE, RECORD, VOCABULARIES, Vocabulary, head, owed, owed_at, vocabularies
+from processors.rehash_identity import IdentityRehash
 from processors.stitching import Meta
 from runtime.chunked.slices import Gathered, slices
 from runtime.kafka import partition_of
@@ -37,15 +36,13 @@ def _moved(source: int, target: int, key: bytes, before: bytes, after: bytes) ->
 
 
 def identity_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
-    """Homes and events of the identity leg. `states` by partition, with as many entries as there will be partitions."""
-    for source, gathered in enumerate(states):
-        for key, value in gathered.whole().items():
-            if key == DEFINITIONS_KEY:
-                continue  # every partition writes its own
-            address = key[1:] if key[:1] == b"h" else f"event:{UUID(bytes=key[1:])}".encode()
-            target = partition_of(address, partitions)
-            if target != source:
-                yield _moved(source, target, key, value, value)
+    """The identity leg anew: `states` by partition, with as many entries as there will be partitions.
+
+    What lives somewhere by its own key (homes, events, names, blocked devices) moves with it. What a partition says to others
+    (links, who follows whom, what it heard) follows from that and is made anew; the counter starts above the highest, so that
+    whatever is said from now on counts.
+    """
+    yield from IdentityRehash(states, partitions).moves()
 
 
 def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:

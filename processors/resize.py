@@ -36,9 +36,14 @@ class Resized(NamedTuple):
     moved: dict[str, int]
 
 
-_LEGS: tuple[tuple[str, topics.Topic, topics.Topic, Moves], ...] = (
-    ("identity", topics.TOUCHPOINTS, topics.IDENTITY_CHANGELOG, identity_moves),
-    ("stitch", topics.PEOPLE, topics.STITCH_CHANGELOG, stitch_moves),
+_LEGS: tuple[tuple[str, tuple[topics.Topic, ...], topics.Topic, Moves], ...] = (
+    (
+        "identity",
+        (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS),
+        topics.IDENTITY_CHANGELOG,
+        identity_moves,
+    ),
+    ("stitch", (topics.PEOPLE,), topics.STITCH_CHANGELOG, stitch_moves),
 )
 
 
@@ -50,8 +55,9 @@ async def resize(kafka: KafkaSettings, partitions: int, progress: Callable[[str]
         raise ValueError(
             f"topics have {max(counts.values())} partitions; Kafka cannot take partitions away, only add them"
         )
-    for group, source, _, _ in _LEGS:
-        await _at_rest(kafka, group, source.name, counts[source.name])
+    for group, sources, _, _ in _LEGS:
+        for source in sources:
+            await _at_rest(kafka, group, source.name, counts[source.name])
     moved: dict[str, int] = {}
     for group, _, changelog, moves in _LEGS:
         await _grow(kafka, changelog.name, partitions)
@@ -62,8 +68,9 @@ async def resize(kafka: KafkaSettings, partitions: int, progress: Callable[[str]
         if name not in changelogs:
             progress(f"growing {name}")
             await _grow(kafka, name, partitions)
-    for group, source, _, _ in _LEGS:
-        await _begin(kafka, group, source.name, partitions)
+    for group, sources, _, _ in _LEGS:
+        for source in sources:
+            await _begin(kafka, group, source.name, partitions)
     return Resized(moved)
 
 

@@ -73,7 +73,15 @@ class Revised(_Said, frozen=True):
     record: FoldRecord | None = None
 
 
-Message = Link | Follow | Advert | Sighting | Revised
+class Order(_Said, frozen=True):
+    """Partition that read an operator's order → identifier: you are blocked, or not; `version` is its append time."""
+
+    identifier: str
+    version: Number
+    blocked: bool
+
+
+Message = Link | Follow | Advert | Sighting | Revised | Order
 
 
 class Block(_Said, frozen=True):

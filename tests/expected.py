@@ -1,6 +1,6 @@
 """What a line must show for the touchpoints that were sent to it, computed from them alone, in the plainest way.
 
-Person: the first strong identifier, else the first weak one. Event: its highest revision; of equal ones the first sent.
+Person: by the definition, `schemas/resolve.py`. Event: its highest revision; of equal ones the first sent.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from ingest.accept import Accepted, accept
 from ingest.source import Source
 from processors.settings import WorkerSettings
 from schemas.codec import decode_stored
 from schemas.definition import Definition, Rules
-from schemas.identity import DEFAULT_KINDS, person_id
+from schemas.identity import DEFAULT_KINDS, Kinds, person_id, strong_in, weak_in
 from schemas.journey import journey_id
 from schemas.person import FoldRecord
+from schemas.resolve import Sighted, resolve
 from tests.line import Line
 from tests.oracle import Event, journeys, standing
 
@@ -65,15 +67,26 @@ def stored(sent: Iterable[bytes], source: str, received_at: int) -> dict[str, An
     return {event: touchpoint for event, touchpoint in newest.items() if not touchpoint.retracted}
 
 
-def owner(identifiers: Mapping[str, str]) -> str:
-    """The identifier that names the person."""
-    kinds = sorted(DEFAULT_KINDS.ordered, key=lambda kind: not kind.strong)  # stable: the order of trust stays
-    return next(f"{kind.name}:{identifiers[kind.name]}" for kind in kinds if kind.name in identifiers)
+def owners(touchpoints: Mapping[str, Any], kinds: Kinds = DEFAULT_KINDS) -> dict[str, str]:
+    """Event id → the identifier that names the person whose it is."""
+    sighted = [
+        Sighted(
+            t.event_id.bytes,
+            t.occurred_at,
+            strong_in(t.identifiers, kinds),
+            weak_in(t.identifiers, kinds),
+            sequence=-1 if t.sequence is None else t.sequence,
+            shared=t.source in kinds.shared_sources,
+        )
+        for t in touchpoints.values()
+    ]
+    return {str(UUID(bytes=event)): owner for event, owner in resolve(sighted, kinds).owners.items()}
 
 
 def people(touchpoints: Mapping[str, Any], rules: Rules) -> dict[str, list[Event]]:
     """Person id → their touchpoints in journey order, as the stitch leg gets them."""
     found: dict[str, list[Event]] = {}
+    whose = owners(touchpoints)
     for t in touchpoints.values():
         record = FoldRecord(
             at=t.occurred_at,
@@ -87,7 +100,7 @@ def people(touchpoints: Mapping[str, Any], rules: Rules) -> dict[str, list[Event
             score=-1 if t.feedback is None or t.feedback.score is None else t.feedback.score,
             sentiment=(t.feedback.sentiment or "") if t.feedback else "",
         )
-        person = person_id(owner(t.identifiers), SECRET).hex
+        person = person_id(whose[str(t.event_id)], SECRET).hex
         found.setdefault(person, []).append((t.event_id.hex, record))
     for events in found.values():
         events.sort(key=lambda e: (e[1].at, e[1].sequence, bytes.fromhex(e[0])))

@@ -208,7 +208,7 @@ class World:
             elif output.topic == LEDGER.name:
                 counted = _counted.decode(value)
                 place = counted.leg, counted.partition, counted.source, counted.hour
-                self.counts[place] = dict(counted.counts)
+                self.counts[place] = {str(decision): count for decision, count in counted.counts.items()}
             else:
                 self.letters += 1
 

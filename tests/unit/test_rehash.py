@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processors.dead_letters import DeadLetters
-from processors.identity import DEFINITIONS_KEY
 from processors.rehash import identity_moves, stitch_moves
 from processors.stitching import StitchPartition
 from runtime.chunked.leg import Chunk
 from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
 from schemas.codec import encode
+from schemas.identity import Kinds, person_id
 from schemas.journey import Journey
 from schemas.person import Assigned, FoldRecord, ReadTo
+from tests.identity_world import SECRET, World, expected
+from tests.unit.test_identity_stream import Histories, configurations, histories
 from tests.unit.test_stitching import DEFINITIONS, NUMBERS, T0, records
 
 State = dict[bytes, bytes | None]
@@ -131,20 +134,38 @@ def test_as_of_does_not_go_back() -> None:
         assert partition.as_of == T0
 
 
-def test_homes_and_events_go_where_their_touchpoints_will_come() -> None:
-    home, event = b"hanonymous_id:a1", b"e" + bytes(range(16))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(), histories(), configurations(), st.integers(0, 2**32))
+def test_identity_goes_on_after_it_was_moved(before: Histories, after: Histories, kinds: Kinds, seed: int) -> None:
+    """What came before and after the resize is resolved as if there had always been as many partitions."""
+    sent, orders = before
+    more = [replace(one, event=one.event + 100) for one in after[0]]
+    world = World(kinds, seed, partitions=OLD)
+    world.send(sent)
+    for identifier, block in orders:
+        world.run()
+        world.order(identifier, block)
+    world.run()
     states = [Gathered() for _ in range(NEW)]
-    states[0].put(home, b"\x01x")
-    states[1].put(event, b"\x01y")
-    states[1].put(DEFINITIONS_KEY, b"\x01z")  # stays where it is
-    found = list(identity_moves(states, NEW))
-    targets = {key: move.target for move in found for key in move.written}
-    want = {
-        home: partition_of(b"anonymous_id:a1", NEW),
-        event: partition_of(b"event:00010203-0405-0607-0809-0a0b0c0d0e0f", NEW),
-    }
-    assert targets == {k: t for k, t in want.items() if t != {home: 0, event: 1}[k]}
-    assert all(move.removed.keys() == move.written.keys() for move in found)
+    for number, state in enumerate(world.states):
+        for key, value in state.items():
+            states[number].put(key, value)
+    larger = World(kinds, seed, partitions=NEW)
+    larger.states = [dict(state) for state in world.states] + [{} for _ in range(NEW - OLD)]
+    larger.people, larger.identities = world.people, world.identities
+    for move in identity_moves(states, NEW):
+        for key, written in move.written.items():
+            assert written is not None
+            larger.states[move.target][key] = written
+        for key in move.removed:
+            del larger.states[move.source][key]
+    larger.send(more)
+    larger.run()
+    blocked = {identifier for identifier, block in dict(orders).items() if block}
+    owners, resolved = expected([*sent, *more], kinds, blocked)
+    assert larger.owners() == owners
+    for identifier, person in resolved.identities.items():
+        assert larger.identities[identifier].person_id == person_id(person, SECRET).hex
 
 
 def test_names_survive_in_the_new_vocabulary() -> None:
