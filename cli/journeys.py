@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from cli import life, story
+from cli import life, story, who
 from cli.common import now, reading, zone
 from cli.output import fail
 from processors.settings import WorkerSettings
 from schemas.definition import Definition, DefinitionsError, load_definitions
-
-if TYPE_CHECKING:
-    from sinks.reader import Reader
 
 
 def journeys(
@@ -31,7 +27,7 @@ def journeys(
     definitions = _definitions()
     as_of = now()
     with reading() as reader:
-        person = _person(reader, id)
+        person = who.person(reader, id)
         try:
             found = life.read(reader, person, definitions, as_of)
         except life.OtherDefinitions as error:
@@ -39,7 +35,7 @@ def journeys(
                 f"{error}, but other journeys are configured here: set DESIRELINE_DEFINITIONS to the worker's file"
             ) from error
         if not found.touchpoints:
-            raise _unknown(reader, id)
+            raise who.unknown(reader, id)
     if as_json:
         typer.echo(json.dumps(story.as_object(found), ensure_ascii=False, indent=2))
     else:
@@ -51,19 +47,3 @@ def _definitions() -> tuple[Definition, ...]:
         return load_definitions(WorkerSettings().definitions)
     except DefinitionsError as error:
         raise fail(str(error)) from error
-
-
-def _person(reader: Reader, id: str) -> UUID:
-    """The one person that `id` names, or the end of the command."""
-    people = life.find(reader, life.candidates(id))
-    if len(set(people.values())) > 1:
-        raise fail(f"{id} is more than one person's; say which: {', '.join(people)}")
-    person = next(iter(people.values()), None) or life.as_person(id)
-    if person is None:
-        raise _unknown(reader, id)
-    return person
-
-
-def _unknown(reader: Reader, id: str) -> typer.Exit:
-    near = life.similar(reader, id)
-    return fail(f"nobody is known as {id}" + (f"; did you mean {', '.join(near)}?" if near else ""))

@@ -13,9 +13,12 @@ from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
 from cli.funnel import funnel
+from cli.identifiers import app as identifiers_app
 from cli.import_ import import_file
 from cli.journeys import journeys
+from cli.ledger import ledger
 from cli.logs import logs
+from cli.person import person
 from cli.simulate import simulate
 from cli.sql import sql
 from cli.status import status
@@ -44,12 +47,15 @@ app.command()(simulate)
 app.command(name="import")(import_file)
 app.command()(tail)
 app.command()(journeys)
+app.command()(person)
 app.command()(demo)
 app.command()(watch)
 app.command()(funnel)
 app.command()(sql)
 app.command()(digest)
+app.command()(ledger)
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(topics_app, name="topics")
 
 

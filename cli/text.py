@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 _BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -63,3 +64,25 @@ def cut(text: str, width: int) -> str:
 def plain(text: str) -> str:
     """One line, however it came in, without anything that a terminal would obey."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """A line per row, in columns as wide as what stands in them, two spaces apart; those numbered in `right` to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def moment(ms: int) -> str:
+    """ms UTC → RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def many(count: int, what: str) -> str:
+    """`1 touchpoint`, `1,234 touchpoints`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

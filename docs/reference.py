@@ -24,8 +24,8 @@ from sinks.settings import SinkSettings
 PAGE = Path(__file__).with_name("reference.md")
 HEADER = """# Reference
 
-Everything that has a name: the fields of a touchpoint, commands, settings, topics, reasons of a rejection, metrics. Written
-from the code by `python docs/reference.py`; a test fails when it is out of date.
+Everything that has a name: the fields of a touchpoint, commands, settings, topics, views, reasons of a rejection, metrics.
+Written from the code by `python docs/reference.py`; a test fails when it is out of date.
 """
 
 
@@ -107,6 +107,17 @@ def topics() -> Iterator[str]:
         yield _row(f"`{topic.name}`", topic.key, topic.writer, topic.holds, kept)
 
 
+def views() -> Iterator[str]:
+    yield "\n## Views\n"
+    yield "What BI tools read in ClickHouse. `desireline sql 'DESCRIBE v_ledger'` explains the columns."
+    yield from _table("view", "holds")
+    shape = (PAGE.parents[1] / "sinks/schema.sql").read_text(encoding="utf-8")
+    for name, comment in re.findall(
+        r"^CREATE VIEW (v_\w+)\n(?:.+\n)+?COMMENT '((?:[^'\\]|\\.)*)'$", shape, re.MULTILINE
+    ):
+        yield _row(f"`{name}`", comment.replace("\\'", "'"))
+
+
 def reasons() -> Iterator[str]:
     yield "\n## Why something is rejected\n"
     yield "In the answer of the collector, in the topic and table `dead_letters`."
@@ -129,7 +140,7 @@ def measured() -> Iterator[str]:
 
 def page() -> str:
     """The whole page."""
-    parts = (touchpoint(), commands(), settings(), topics(), reasons(), measured())
+    parts = (touchpoint(), commands(), settings(), topics(), views(), reasons(), measured())
     return HEADER + "\n".join(line for part in parts for line in part) + "\n"
 
 

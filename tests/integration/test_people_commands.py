@@ -282,8 +282,11 @@ def test_one_picture_of_everything(shop: ClickHouseSettings, kafka: Kafka, monke
 
 @pytest.mark.parametrize(
     "arguments",
-    [("journeys", "42"), ("funnel",), ("sql", "SELECT 1"), ("digest", "journeys"), ("watch", "--once")],
-    ids=lambda arguments: str(arguments[0]),
+    [
+        ("journeys", "42"), ("funnel",), ("sql", "SELECT 1"), ("digest", "journeys"), ("watch", "--once"), ("ledger",),
+        ("person", "42"), ("identifiers", "review"), ("identifiers", "block", "customer_id:42"),
+    ],  # fmt: skip
+    ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_without_a_server_there_is_one_line_that_helps(
     arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
