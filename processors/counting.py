@@ -25,7 +25,7 @@ class Counting:
 
     def count(self, source: str, arrived: int, decision: Decision, more: int = 1) -> None:
         """One touchpoint of the source that arrived then (ms UTC) was so decided."""
-        place = source, arrived // HOUR * HOUR
+        place = source, arrived - arrived % HOUR
         counts = self._counts.get(place)
         if counts is None:
             counts = self._counts[place] = {}

@@ -26,6 +26,7 @@ from processors.timeline import (
     RECORD,
     RETRACTED,
     SEGMENT,
+    SETTLED,
     SHARED,
     SIGHTS,
     SIZE,
@@ -47,7 +48,8 @@ from schemas.person import FoldRecord
 HOME, BLOCKED = b"h", b"b"
 _WHO_VIA = Struct(">II")
 _HEAD = Struct(">QI16sIIIHIB")  # a record without what the journey needs
-EMPTY = PREFIX.pack(1, 0, NOBODY)
+EMPTY = PREFIX.pack(SETTLED, 0, NOBODY)
+_FULL = START + SEGMENT - 2 * SIZE
 
 
 class Fact(NamedTuple):
@@ -180,50 +182,46 @@ class Homes:
         content: int,
         names: tuple[str, ...],
         shared: bool,
+        reach: int,
         payload: tuple[int, int, int, int, int],
     ) -> bytes | None:
         """A touchpoint that comes last and says nothing new: whose it is. None: it takes `settle` to tell.
+
+        `reach` is how far a name on its device explains it, in ms; -1: it is on none.
 
         This is what nearly all touchpoints are; nothing but a record is added.
         """
         value = self.values.get(home)
         if value is None:
             return None if names else self._begin(home, event, at, sequence, content, shared, payload)
-        if type(value) is not bytes or len(value) >= START + SEGMENT - SIZE or event in value:
+        if type(value) is not bytes or event in value:
             return None
         last = len(value) - SIZE
-        if last < START or home in self._blocked:
+        if last < START or last > _FULL or home in self._blocked:
             return None
         order = ORDER.pack(at, sequence + 1, event)
+        state, named_at, named = PREFIX.unpack_from(value)
         who, via = _WHO_VIA.unpack_from(value, last + WHO_AT)
-        if order <= value[last : last + ORDER_SIZE] or via == WAITING or not value[last + FLAGS_AT] & FACT:
+        if state != SETTLED or order <= value[last : last + ORDER_SIZE] or via == WAITING:
             return None
-        prefix = value[:START]
-        through = NOBODY
+        flags = FACT | SHARED if shared else FACT
         if names:
             through = self._whos.known(names, ())
-            if not through or through != who or through != via:
+            if not through or through != who or through != via or not value[last + FLAGS_AT] & FACT:
                 return None
             found = self._whos.by_number[through]
             person = found.person
             if not person:
                 return None
             found.live += 1
-            flags = FACT | SIGHTS
-            if self._kinds.look_back(home, shared=False) >= 0:
-                prefix = PREFIX.pack(1, at, through)
+            record = RECORD.pack(at, sequence + 1, event, through, through, content, 1, 0, flags | SIGHTS, *payload)
+            if reach >= 0:
+                value = PREFIX.pack(SETTLED, at, through) + value[START:]
         else:
-            _, named_at, named = PREFIX.unpack_from(value)
-            if named and at - named_at <= self._kinds.look_back(home, shared=shared):
-                through = named
+            through = named if named and at - named_at <= reach else NOBODY
             person = self._whos.by_number[through].person if through else self._person(home)
-            flags = FACT
-        if shared:
-            flags |= SHARED
-        record = RECORD.pack(
-            at, sequence + 1, event, through if names else NOBODY, through, content, 1, 0, flags, *payload
-        )
-        self.values[home] = b"".join((prefix, value[START:], record))
+            record = RECORD.pack(at, sequence + 1, event, NOBODY, through, content, 1, 0, flags, *payload)
+        self.values[home] = value + record
         self.changed.add(home)
         return person
 
@@ -553,7 +551,12 @@ class Homes:
     def _present(self, home: str, timeline: Timeline, renamed: int) -> None:
         before = timeline.named
         place = timeline.last_sighting() if self._blocked.get(home, 0) <= 0 else None
-        while place is not None and not self._whos.by_number[timeline.who(place)].person:  # shared, or not known yet
+        timeline.settled = True
+        while place is not None:
+            person = self._whos.by_number[timeline.who(place)].person
+            if person:
+                break
+            timeline.settled = timeline.settled and person is not None
             place = timeline.sighting_before(timeline.order(place))
         timeline.named, timeline.named_at = (timeline.who(place), timeline.time(place)) if place else (NOBODY, 0)
         old = self._whos.by_number[before].told if before else self._person(home)

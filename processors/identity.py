@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -32,7 +32,7 @@ from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
 from schemas.codec import encode
 from schemas.definition import Definition, Rules, content_hash
-from schemas.identity import DEFAULT_KINDS, Kinds, person_id, strong_in, weak_in
+from schemas.identity import DEFAULT_KINDS, Kinds, person_id
 from schemas.messages import Advert, Block, Follow, Link, Message, Order, Revised, Sighting
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS
@@ -40,6 +40,7 @@ from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
 FORMAT = b"\x02"
 DEFINITIONS_KEY, META_KEY, EVENT, COUNT = b"d", b"m", b"e", b"c"
+MAX_REMEMBERED = 10_000
 READ_TO_EVERY = 250  # ms
 UNKNOWN = "unknown"  # source of what cannot be decoded
 
@@ -82,6 +83,15 @@ class Seen(msgspec.Struct, gc=False):
     properties: dict[str, Any] = {}
 
 
+class _Ordered(NamedTuple):
+    """Kinds of identifiers in configured order, and how far a name on the first weak one explains a touchpoint, in ms."""
+
+    strong: tuple[str, ...]
+    weak: tuple[str, ...]
+    reach: int
+    shared_reach: int
+
+
 class _Event(msgspec.Struct, array_like=True):
     """The newest revision of an event that has some: its content's hash, and the home that it was sent to."""
 
@@ -119,6 +129,7 @@ class IdentityPartition:
         self._made_with = FORMAT + content_hash(definitions) + kinds.content_hash
         self._kept_made_with = False
         self._person = lru_cache(1 << 17)(lambda identifier: person_id(identifier, secret).bytes)
+        self._by_kinds: dict[tuple[str, ...], _Ordered] = {}
         self._placed = lru_cache(1 << 16)(lambda person: _placed(person, partitions))
         self._gathered: Gathered | None = Gathered()
         self._counter, self._kept_counter = 0, 0
@@ -223,73 +234,82 @@ class IdentityPartition:
         if refused:
             for place in set(range(len(chunk.offsets))) - {place for place, _ in seen}:
                 self._counting.count(UNKNOWN, chunk.timestamps[place], "rejected")
-        shared_sources, coding, homes = self._kinds.shared_sources, self._coding, self._homes
-        strong_kinds, weak_kinds = frozenset(self._kinds.strong), frozenset(self._kinds.weak)
-        strong: tuple[str, ...]
-        weak: tuple[str, ...]
+        shared_sources, homes, known_kinds, say = (
+            self._kinds.shared_sources,
+            self._homes,
+            self._by_kinds,
+            self._say_assigned,
+        )
+        pack, rules_of, count = self._coding.pack, self._rules.of, self._counting.count
         for place, touchpoint in seen:
-            identifiers = touchpoint.identifiers
-            if len(identifiers) == 1:
-                ((kind, text),) = identifiers.items()
-                strong, weak = (), ()
-                if kind in strong_kinds:
-                    strong = (f"{kind}:{text}",)
-                elif kind in weak_kinds:
-                    weak = (f"{kind}:{text}",)
-            else:
-                strong, weak = strong_in(identifiers, self._kinds), weak_in(identifiers, self._kinds)
             arrived = self._now = chunk.timestamps[place]
+            identifiers, source = touchpoint.identifiers, touchpoint.source
+            kinds = known_kinds.get(tuple(identifiers)) or self._order_kinds(tuple(identifiers))
+            strong = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.strong])
+            weak = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.weak])
             if not strong and not weak:
                 self._refuse(
                     chunk, place, touchpoint, "no_identifier", "none of its identifiers is of a configured kind"
                 )
                 continue
-            record = self._record(touchpoint)
-            shared = touchpoint.source in shared_sources
+            value, felt, sequence = touchpoint.value, touchpoint.feedback, touchpoint.sequence
+            channel, name = touchpoint.channel, touchpoint.name
+            record = FoldRecord(
+                touchpoint.occurred_at,
+                channel,
+                name,
+                rules_of(channel, name, touchpoint.properties),
+                -1 if sequence is None else sequence,
+                value.amount if value else 0,
+                value.currency if value else "",
+                felt.kind if felt else "",
+                -1 if felt is None or felt.score is None else felt.score,
+                felt.sentiment or "" if felt else "",
+            )
+            shared = source in shared_sources
             event, content = touchpoint.event_id.bytes, int(touchpoint.content[:8], 16)
             if touchpoint.revision:
                 self._revise(chunk, place, touchpoint, strong, weak, content, shared, record)
-            else:
-                home = (weak or strong)[0]
-                person = None
-                if len(weak) < 2 and not touchpoint.retracted:
-                    person = homes.append(
-                        home, event, record.at, record.sequence, content, strong, shared, coding.pack(record)
-                    )
+                self._settle_down()
+                continue
+            home = (weak or strong)[0]
+            if len(weak) < 2 and not touchpoint.retracted:
+                reach = kinds.shared_reach if shared else kinds.reach
+                person = homes.append(
+                    home, event, touchpoint.occurred_at, record.sequence, content, strong, shared, reach, pack(record)
+                )
                 if person is not None:
-                    self._say_assigned(person, event.hex(), 0, 1, arrived, "", record)
-                    self._counting.count(touchpoint.source, arrived, "stored")
+                    say(person, event.hex(), 0, 1, arrived, "", record)
+                    count(source, arrived, "stored")
                     continue
-                known = homes.known(home, event)
-                if known is not None:
-                    if known == (0, content):
-                        self._counting.count(touchpoint.source, arrived, "duplicate")
-                    elif known[0] == 0:
-                        self._conflict(chunk, place, touchpoint)
-                    else:
-                        self._counting.count(touchpoint.source, arrived, "superseded")
-                    continue
-                self._counting.count(touchpoint.source, arrived, "stored")
+            known = homes.known(home, event)
+            if known is None:
+                count(source, arrived, "stored")
                 kept = None if touchpoint.retracted else record
                 homes.settle(
                     home, Fact(event, 0, record.at, record.sequence, content, strong, weak, shared, arrived, kept)
                 )
-            self._settle_down()
+                self._settle_down()
+            elif known == (0, content):
+                count(source, arrived, "duplicate")
+            elif known[0] == 0:
+                self._conflict(chunk, place, touchpoint)
+            else:
+                count(source, arrived, "superseded")
 
-    def _record(self, touchpoint: Seen) -> FoldRecord:
-        value, felt, sequence = touchpoint.value, touchpoint.feedback, touchpoint.sequence
-        return FoldRecord(
-            touchpoint.occurred_at,
-            touchpoint.channel,
-            touchpoint.name,
-            self._rules.of(touchpoint.channel, touchpoint.name, touchpoint.properties),
-            -1 if sequence is None else sequence,
-            value.amount if value else 0,
-            value.currency if value else "",
-            felt.kind if felt else "",
-            -1 if felt is None or felt.score is None else felt.score,
-            felt.sentiment or "" if felt else "",
+    def _order_kinds(self, given: tuple[str, ...]) -> _Ordered:
+        """What kinds of identifiers mean that stand together, in configured order; remembered for the next time."""
+        configured = self._kinds
+        weak = tuple(kind for kind in configured.weak if kind in given)
+        found = _Ordered(
+            tuple(kind for kind in configured.strong if kind in given),
+            weak,
+            configured.look_back(f"{weak[0]}:", shared=False) if weak else -1,
+            configured.look_back(f"{weak[0]}:", shared=True) if weak else -1,
         )
+        if len(self._by_kinds) < MAX_REMEMBERED:
+            self._by_kinds[given] = found
+        return found
 
     def _revise(
         self,

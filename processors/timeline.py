@@ -20,7 +20,8 @@ ORDER_SIZE = ORDER.size
 WHO_AT, VIA_AT, CONTENT_AT, MOVES_AT, REVISION_AT, FLAGS_AT = 28, 32, 36, 40, 42, 46
 U32 = Struct(">I")
 ASSIGN = Struct(">IIH")  # via, content, moves
-PREFIX = Struct(">BQI")  # format, time and who of the last sighting that names somebody
+PREFIX = Struct(">BQI")  # settled or not, time and who of the last sighting that names somebody
+SETTLED, UNSETTLED = 1, 2  # UNSETTLED: behind that sighting is one whose name has not answered yet
 START = PREFIX.size
 SEGMENT = 256 * SIZE  # split above
 
@@ -34,10 +35,11 @@ Place = tuple[int, int]  # segment, offset in it
 class Timeline:
     """The records of one home, opened for a change. Places are valid until the next insert or remove."""
 
-    __slots__ = ("_events", "_sights", "dirty", "gone", "ids", "named", "named_at", "segments")
+    __slots__ = ("_events", "_sights", "dirty", "gone", "ids", "named", "named_at", "segments", "settled")
 
     def __init__(self, value: bytes, rest: dict[int, bytes] | None = None) -> None:
-        _, self.named_at, self.named = PREFIX.unpack_from(value)
+        state, self.named_at, self.named = PREFIX.unpack_from(value)
+        self.settled = state == SETTLED
         parts = [(0, value[START:]), *(rest or {}).items()]
         parts.sort(key=lambda part: part[1][:ORDER_SIZE])
         self.ids = [number for number, _ in parts]
@@ -229,7 +231,7 @@ class Timeline:
     # --- keeping -------------------------------------------------------------------------------------------------
 
     def prefix(self) -> bytes:
-        return PREFIX.pack(1, self.named_at, self.named)
+        return PREFIX.pack(SETTLED if self.settled else UNSETTLED, self.named_at, self.named)
 
     def main(self) -> bytes:
         """The value under the home's own key: prefix and segment 0."""

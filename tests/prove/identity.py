@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import types
@@ -32,6 +33,7 @@ from tests.unit.test_identity_stream import Histories, check, configurations, hi
 
 LOT = 2_000
 MODULES = ("timeline", "names", "whos", "homes", "identity")
+REST_SECONDS = 5.0  # a history takes some milliseconds
 MOST = 6_000  # histories that a fault may hide for
 
 
@@ -67,8 +69,16 @@ def caught(leg: type[IdentityPartition], most: int) -> tuple[int | None, str]:
     def attempt(given: Histories, kinds: Kinds, schedule: int) -> None:
         nonlocal tried
         tried += 1
-        check(given, kinds, schedule, new=leg)
+        signal.setitimer(signal.ITIMER_REAL, REST_SECONDS)
+        try:
+            check(given, kinds, schedule, new=leg)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def too_long(*_: object) -> None:
+        raise TimeoutError("it talks to itself for ever")
+
+    signal.signal(signal.SIGALRM, too_long)
     try:
         attempt()
     except Exception as error:  # noqa: BLE001 - a faulty leg may fail in any way; that is being caught
