@@ -1,0 +1,4 @@
+SELECT identifier, lower(hex(UUIDToNum(person_id))) AS person, shared
+FROM identities FINAL
+ORDER BY identifier
+SETTINGS max_bytes_before_external_sort = 1000000000

@@ -1,0 +1,76 @@
+"""How far the line has come: wait until every leg, and the sink, has processed what there is now.
+
+A touchpoint goes through three groups of consumers, one after the other; each wait begins when the one before has ended, with
+the ends of the logs as they are then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from runtime.kafka import partition_counts, reader
+from runtime.settings import KafkaSettings
+from schemas import topics
+from sinks.rows import TABLES
+
+IDENTITY = "identity", (topics.TOUCHPOINTS.name, topics.IDENTITY.name, topics.COMMANDS.name)
+STITCH = "stitch", (topics.PEOPLE.name,)
+OWED_SECONDS = 1.5  # longer than the stitch leg holds back the row of an open journey
+PAUSE_SECONDS = 0.25
+
+
+async def through(kafka: KafkaSettings, sink_group: str, seconds: float) -> str:
+    """Return when the line is through with what is in the logs now, or after `seconds`: then what it is behind with, else "".
+
+    The identity leg is asked three times: what it says to itself goes through its own log. Raises KafkaError.
+    """
+    deadline = time.monotonic() + seconds
+    for group, read in (IDENTITY, IDENTITY, IDENTITY, STITCH):
+        behind = await _caught_up(kafka, group, read, deadline)
+        if behind:
+            return behind
+    await asyncio.sleep(OWED_SECONDS)
+    return await _caught_up(kafka, sink_group, tuple(TABLES), deadline)
+
+
+async def _caught_up(kafka: KafkaSettings, group: str, read: Collection[str], deadline: float) -> str:
+    """Wait until a group has committed everything that its topics hold now; what is left at the deadline, "" if nothing."""
+    counts = await partition_counts(kafka, read)
+    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    async with reader(kafka) as consumer:
+        ends = {tp: int(end) for tp, end in (await consumer.end_offsets(partitions)).items()}
+        begins = {tp: int(begin) for tp, begin in (await consumer.beginning_offsets(partitions)).items()}
+        while True:
+            committed = await _committed(kafka, group)
+            left = []
+            for tp, end in ends.items():
+                at = max(committed.get(tp, 0), begins[tp])
+                if at < end and await _has_records(consumer, tp, at, end):
+                    left.append(f"{tp.topic}/{tp.partition} at {at} of {end}")
+            if not left or time.monotonic() > deadline:
+                return f"{group}: {', '.join(left)}" if left else ""
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _committed(kafka: KafkaSettings, group: str) -> Mapping[TopicPartition, int]:
+    admin = AIOKafkaAdminClient(**kafka.client())
+    await admin.start()
+    try:
+        return {tp: int(found.offset) for tp, found in (await admin.list_consumer_group_offsets(group)).items()}
+    finally:
+        await admin.close()
+
+
+async def _has_records(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
+    """Is there more between two offsets than the markers of transactions and what was aborted?"""
+    consumer.assign([tp])
+    consumer.seek(tp, start)
+    while await consumer.position(tp) < end:
+        if any(record.offset < end for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])):
+            return True
+    return False
