@@ -25,6 +25,7 @@ from cli.status import status
 from cli.tail import tail
 from cli.topics import app as topics_app
 from cli.up import up
+from cli.verify import verify
 from cli.watch import watch
 from cli.worker import worker
 
@@ -53,6 +54,7 @@ app.command()(watch)
 app.command()(funnel)
 app.command()(sql)
 app.command()(digest)
+app.command()(verify)
 app.command()(ledger)
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(identifiers_app, name="identifiers")

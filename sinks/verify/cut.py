@@ -10,10 +10,11 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from runtime.kafka import partition_counts, reader
+from runtime.kafka import partition_counts, read_topic, reader
 from runtime.settings import KafkaSettings
 from schemas import topics
 from sinks.rows import TABLES
@@ -36,6 +37,28 @@ async def through(kafka: KafkaSettings, sink_group: str, seconds: float) -> str:
             return behind
     await asyncio.sleep(OWED_SECONDS)
     return await _caught_up(kafka, sink_group, tuple(TABLES), deadline)
+
+
+class _Said(msgspec.Struct):
+    """What counts of an order here; there are others in the topic."""
+
+    said: str
+    identifier: str = ""
+    blocked: bool = False
+
+
+async def blocked(kafka: KafkaSettings) -> frozenset[str]:
+    """The identifiers that operators block: of each the last order counts. Raises KafkaError."""
+    newest: dict[str, tuple[int, bool]] = {}
+    for record in await read_topic(kafka, topics.COMMANDS.name):
+        try:
+            said = msgspec.json.decode(record.value or b"", type=_Said)
+        except msgspec.MsgspecError:
+            continue  # the identity leg has refused it
+        # By time, not by place: a topic that was given more partitions may have orders of one identifier in two of them.
+        if said.said == "block" and record.timestamp >= newest.get(said.identifier, (0, False))[0]:
+            newest[said.identifier] = record.timestamp, said.blocked
+    return frozenset(identifier for identifier, (_, block) in newest.items() if block)
 
 
 async def _caught_up(kafka: KafkaSettings, group: str, read: Collection[str], deadline: float) -> str:

@@ -4,14 +4,14 @@
                   ▲                │ something differs
                   └── at most 3 ───┘ again, only the people concerned; what heals has changed since the cut
 
-Everything is read and nothing is written. `wait` returns when the line has processed what was there when it was called.
+Everything is read and nothing is written.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import islice
@@ -65,15 +65,16 @@ def verify(
     configuration: Configuration,
     wanted: Wanted,
     clock: Callable[[], int],
-    wait: Callable[[], None],
+    wait: Callable[[], frozenset[str]],
     tell: Tell,
 ) -> Report:
-    """See the module; `clock` in ms UTC. Raises OtherConfiguration, and the driver's errors."""
-    wait()
+    """See the module; `clock` in ms UTC. `wait` returns when the line has processed what was there when it was called, with
+    the identifiers that are blocked. Raises OtherConfiguration, and the driver's errors."""
+    configuration = replace(configuration, blocked=wait())
     look = _look(reader, configuration, wanted, clock(), None, tell)
     report = Report(look.as_of, look.differences, look.counts)
     while report.differences and report.looks <= LOOKS_AGAIN:
-        wait()
+        configuration = replace(configuration, blocked=wait())
         before = report.differences
         people = None if any(one.table in ROLLUPS for one in before) else {p for one in before for p in one.people}
         look = _look(reader, configuration, wanted, clock(), people, tell)

@@ -1,0 +1,168 @@
+"""`desireline verify` on a whole line: nothing differs, and whatever is then changed behind its back is found and named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.simulator.scenario import Scenario
+from ingest.simulator.simulation import simulate
+from schemas.definition import DEFAULT_FILE
+from sinks.reader import connect, reader
+from sinks.verify import live
+from tests.line import Line
+from tests.sender import Sender, batches
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+SOURCE = "vivan_los_tacos"
+MINUTE, DAY = 60_000, 86_400_000
+MARCH = 1_772_323_200_000 - 180 * DAY
+
+
+def simulated() -> list[dict[str, Any]]:
+    """Guests who sign in, some on shared devices, some corrected, late or twice; and guests who never say who they are."""
+    known = Scenario(seed=1, customers=30, signed_in=True, duplicates=0.1, late=0.1, corrections=0.2)
+    anonymous = Scenario(seed=2, customers=30, duplicates=0.1, late=0.1, corrections=0.2, shared_devices=0.3)
+    return [json.loads(sent.touchpoint) for scenario in (known, anonymous) for sent in simulate(scenario)]
+
+
+def by_hand() -> list[dict[str, Any]]:
+    """Names that link, a device that two people use, a phone beside it, calls that turn out to be somebody else's."""
+    names = ("menu_viewed", "reservation_started", "seated", "paid", "survey_answered", "something_else")
+    found = []
+    for number in range(120):
+        tablet = {"anonymous_id": f"tablet-{number % 5}"}
+        signed_in = {"customer_id": f"c{number % 7}"} if number % 4 == 0 else {}
+        called = {"phone": f"+4930123456{number % 6}"} if number % 9 == 0 else {}
+        mail = {"email": f"c{number % 7}@example.org"} if number % 8 == 0 else {}
+        at = MARCH + number * 37 * MINUTE
+        found.append(
+            touchpoint(f"hand-{number}", names[number % 6], at, {**tablet, **signed_in, **called, **mail})
+            | ({"feedback": {"kind": "nps", "score": number % 11}} if number % 6 == 4 else {})
+            | ({"value": {"amount": 1250 + number, "currency": "MXN"}} if number % 6 == 3 else {})
+        )
+    for number in range(20):
+        for revision in (1, 2):
+            who = {"phone": f"+4930123456{(number + revision) % 6}"} | (
+                {"customer_id": f"c{number % 9}"} if revision == 2 else {}
+            )
+            found.append(
+                touchpoint(f"call-{number}", "seated", MARCH + number * DAY, who, channel="call_center")
+                | {"revision": revision, "retracted": number % 7 == 6 and revision == 2}
+            )
+    return found
+
+
+def touchpoint(ident: str, name: str, at: int, identifiers: dict[str, str], channel: str = "web") -> dict[str, Any]:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at // 1000))
+    return {"event_id": ident, "name": name, "channel": channel, "occurred_at": moment, "identifiers": identifiers}
+
+
+def verified(line: Line, *arguments: str, **environment: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, what it says as JSON, and what it complains of."""
+    command = [sys.executable, "-m", "cli", "verify", "--json", "--limit", "1000", *arguments]
+    done = subprocess.run(
+        command, env=os.environ | line.environment | environment, capture_output=True, text=True, timeout=300
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+
+def refreshed(line: Line) -> None:
+    """Wait until all figures are those of the rows."""
+    deadline = time.monotonic() + 90
+    with reader(line.clickhouse) as clickhouse:
+        while live.moving(clickhouse, live.server_time(clickhouse)):
+            assert time.monotonic() < deadline, "the rollups are not refreshed"
+            time.sleep(0.5)
+
+
+def test_verify_finds_nothing_and_then_everything(tmp_path: Path) -> None:
+    environment = {"sink": {"DESIRELINE_SINK_REFRESH_SECONDS": "0.5"}}
+    with Line(tmp_path, source=SOURCE, environment=environment) as line:
+        Sender(line.url, line.write_key, batches([*simulated(), *by_hand()], 20)).start().wait(60)
+        line.cli("identifiers", "block", "customer_id:c3")
+        line.cli("identifiers", "block", "anonymous_id:tablet-2")
+        line.settle(120)
+        refreshed(line)
+
+        code, said, complaint = verified(line)
+        assert (code, said.get("differences"), said.get("behind")) == (0, [], ""), complaint
+        compared = said["compared"]
+        assert compared["person_touchpoints"] == line.rows("SELECT count() FROM touchpoints FINAL")[0][0] > 300
+        assert compared["journeys"] == line.rows("SELECT count() FROM journeys FINAL")[0][0] > 50
+        assert compared["rollup_funnel"] > 10
+        assert compared["rollup_transitions"] > 10
+        assert compared["rollup_touchpoints"] > 10
+        assert "figures not compared" not in compared
+
+        assert "0 differences" in line.cli("verify", "--sample", "5")
+        code, said, complaint = verified(line, "--sample", "5")
+        assert (code, said["compared"]["people"]) == (0, 5), complaint
+
+        assert verified(line, DESIRELINE_SECRET="another")[0] == 2
+        definitions = tmp_path / "other.yaml"
+        definitions.write_text(DEFAULT_FILE.read_text().replace("seated", "sat_down").replace("menu_viewed", "looked"))
+
+        tampered = tamper(line)
+        code, said, complaint = verified(line)
+        found = {(one["table"], one["key"], one["what"], one["column"]) for one in said["differences"]}
+        assert found == tampered, complaint
+        assert {one["cause"] for one in said["differences"]} == {"unexplained"}
+        assert code == 1
+
+
+def tamper(line: Line) -> set[tuple[str, str, str, str]]:
+    """Change rows behind the line's back; what verify must say of it: table, key, what, column."""
+    ids = "SELECT lower(hex(UUIDToNum(journey_id))) FROM journeys FINAL ORDER BY journey_id LIMIT 3"
+    deleted, doubled, altered = (ident for (ident,) in line.rows(ids))
+    event = line.rows("SELECT lower(hex(UUIDToNum(event_id))) FROM person_touchpoints FINAL ORDER BY event_id LIMIT 1")[
+        0
+    ][0]
+    identifier = line.rows("SELECT identifier FROM identities FINAL WHERE identifier LIKE 'customer_id:c%' LIMIT 1")[0][
+        0
+    ]
+    group = line.rows(
+        "SELECT definition, toUnixTimestamp(hour), entry_channel, stage FROM rollup_funnel FINAL WHERE entered > 0 LIMIT 1"
+    )[0]
+    new = "11111111222233334444555555555555"
+    with connect(line.clickhouse, mutations_sync=2) as client:
+        client.execute(f"ALTER TABLE journeys DELETE WHERE journey_id = '{deleted}'")
+        client.execute(
+            f"INSERT INTO journeys SELECT * REPLACE (toUUID('{new}') AS journey_id) FROM journeys FINAL "
+            f"WHERE journey_id = '{doubled}'"
+        )
+        client.execute(
+            "INSERT INTO journeys SELECT * REPLACE (touchpoints + 1 AS touchpoints, version + 1 AS version) "
+            f"FROM journeys FINAL WHERE journey_id = '{altered}'"
+        )
+        for change in (f"toUUID('{new}') AS person_id", "1 AS is_deleted"):
+            client.execute(
+                f"INSERT INTO person_touchpoints SELECT * REPLACE ({change}, version + 1 AS version) "
+                f"FROM person_touchpoints FINAL WHERE event_id = '{event}' AND person_id != '{new}'"
+            )
+        client.execute(
+            f"INSERT INTO identities SELECT * REPLACE (toUUID('{new}') AS person_id, version + 1 AS version) "
+            f"FROM identities FINAL WHERE identifier = '{identifier}'"
+        )
+        client.execute(
+            "INSERT INTO rollup_funnel SELECT * REPLACE (entered + 1 AS entered, version + 1 AS version) "
+            "FROM rollup_funnel FINAL "
+            "WHERE (definition, toUnixTimestamp(hour), entry_channel, stage) = %(group)s",
+            {"group": group},
+        )
+    return {
+        ("journeys", deleted, "missing", ""),
+        ("journeys", new, "extra", ""),
+        ("journeys", altered, "differs", "touchpoints"),
+        ("person_touchpoints", event, "differs", "person_id"),
+        ("identities", identifier, "differs", "person_id"),
+        ("rollup_funnel", "/".join(map(str, group)), "differs", "entered"),
+    }
