@@ -88,7 +88,7 @@ CREATE VIEW IF NOT EXISTS v_ledger
     source     LowCardinality(String) COMMENT 'Who sent it; unknown: it cannot be read',
     hour       DateTime('UTC') COMMENT 'Hour of arrival',
     sent       Int64 COMMENT 'Everything that arrived or must have been sent: the sum of the others',
-    stored     Int64 COMMENT 'Touchpoints that stand, each once, in the hour of its first revision',
+    stored     Int64 COMMENT 'Touchpoints, each once, in the hour of its first revision; retracted ones too',
     superseded Int64 COMMENT 'Revisions beside the first of a touchpoint: of all of them one stands',
     late       Int64 COMMENT 'Kept, but came after the horizon and is in no journey',
     duplicate  Int64 COMMENT 'Came again with equal content',

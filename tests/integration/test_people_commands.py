@@ -283,9 +283,16 @@ def test_one_picture_of_everything(shop: ClickHouseSettings, kafka: Kafka, monke
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("journeys", "42"), ("funnel",), ("sql", "SELECT 1"), ("digest", "journeys"), ("watch", "--once"), ("ledger",),
-        ("person", "42"), ("identifiers", "review"), ("identifiers", "block", "customer_id:42"),
-    ],  # fmt: skip
+        ("journeys", "42"),
+        ("funnel",),
+        ("sql", "SELECT 1"),
+        ("digest", "journeys"),
+        ("watch", "--once"),
+        ("ledger",),
+        ("person", "42"),
+        ("identifiers", "review"),
+        ("identifiers", "block", "customer_id:42"),
+    ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_without_a_server_there_is_one_line_that_helps(
