@@ -249,12 +249,13 @@ class Homes:
         self._arrived, self._cause = fact.arrived, "correction" if fact.revision else "named"
         timeline = self._open(home)
         others_before: tuple[str, ...] = ()
-        touched = [ORDER.pack(fact.at, fact.sequence + 1, fact.event)]
+        touched: list[bytes] = []  # where a sighting came, went or changed
         place = timeline.find(fact.event, FACT)
         moves = 0
         if place is not None:
             known = RECORD.unpack(timeline.at(place))
-            touched.append(timeline.order(place))
+            if known[8] & SIGHTS:
+                touched.append(timeline.order(place))
             if known[8] & (FACT | RETRACTED) == FACT:
                 old = self._told(home, known[4])
                 if old is not None:
@@ -274,6 +275,9 @@ class Homes:
             touched += self._let_sight(timeline, told, (fact.revision, bool(who)))
         if who and (told is None or not self._beats(timeline, fact.event, (fact.revision, True))):
             flags |= SIGHTS
+        order = ORDER.pack(fact.at, fact.sequence + 1, fact.event)
+        if flags & SIGHTS:
+            touched.append(order)
         timeline.insert(
             RECORD.pack(
                 fact.at,
@@ -301,7 +305,7 @@ class Homes:
                 device, fact.event.hex(), fact.revision, fact.at, fact.sequence, names if device in others else []
             )
             self._say(partition_of(device.encode(), self._partitions), device, said)
-        self._reconsider(home, timeline, touched)
+        self._reconsider(home, timeline, touched, alone=() if flags & SIGHTS else (order,))
         self._close(home, timeline)
 
     def sighted(self, message: Sighting, arrived: int) -> None:
@@ -311,12 +315,13 @@ class Homes:
         timeline = self._open(home)
         names = tuple(message.names)
         place = timeline.find(event, 0)
-        touched = [ORDER.pack(message.at, message.sequence + 1, event)]
+        touched: list[bytes] = []
         if place is not None:
             known = RECORD.unpack(timeline.at(place))
             if (known[7], bool(known[3])) >= (message.revision, bool(names)):
                 return
-            touched.append(timeline.order(place))
+            if known[8] & SIGHTS:
+                touched.append(timeline.order(place))
             timeline.remove(place)
         who = self._who(home, names, ()) if names else NOBODY
         flags = 0
@@ -331,6 +336,8 @@ class Homes:
             elif mine[3]:
                 touched += self._set_sights(timeline, fact, on=True)
             flags = SIGHTS if who and wins else 0
+        if flags:
+            touched.append(ORDER.pack(message.at, message.sequence + 1, event))
         timeline.insert(
             RECORD.pack(
                 message.at, message.sequence + 1, event, who, NOBODY, 0, 0, message.revision, flags, 0, 0, 0, 0, 0
@@ -431,8 +438,8 @@ class Homes:
         """Does this sighting name somebody, as far as is known?"""
         return self._whos.by_number[timeline.who(place)].person != SHARED_NAMES
 
-    def _reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes]) -> None:
-        """Whose are the touchpoints around these places of the order?"""
+    def _reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes], alone: Sequence[bytes] = ()) -> None:
+        """Whose are the touchpoints around these places of the order, and those at `alone`, by themselves?"""
         longest = max(self._kinds.look_back(home, shared=shared) for shared in (False, True))
         explains = longest >= 0 and self._blocked.get(home, 0) <= 0
         considered: set[Place] = set()  # nothing is inserted meanwhile
@@ -442,7 +449,8 @@ class Homes:
                 considered.add(place)
                 self._consider(home, timeline, place, before, after)
 
-        for order in dict.fromkeys(orders):
+        around = set(orders)
+        for order in dict.fromkeys((*orders, *alone)):
             before, after = None, None
             if explains:
                 before = timeline.sighting_before(order)
@@ -459,7 +467,7 @@ class Homes:
                 if timeline.flags(place) & SIGHTS and self._counts(place, timeline):
                     here = place
                 place = timeline.next(place)
-            if not explains:
+            if not explains or order not in around:
                 continue
             time = int.from_bytes(order[:8], "big")
             while place is not None and place != after and timeline.time(place) - time <= longest:

@@ -69,7 +69,7 @@ def caught(leg: type[IdentityPartition], most: int) -> tuple[int | None, str]:
     def attempt(given: Histories, kinds: Kinds, schedule: int) -> None:
         nonlocal tried
         tried += 1
-        signal.setitimer(signal.ITIMER_REAL, REST_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, REST_SECONDS, 0.1)  # again, should nobody take the first
         try:
             check(given, kinds, schedule, new=leg)
         finally:

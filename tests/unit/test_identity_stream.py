@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import processors
 from schemas.identity import Kinds, person_id
 from tests.identity_world import SECRET, Sent, World, expected
+from tests.prove.identity_faults import FAULTS
 
 MIXES = [
     "customer_id", "email", "loyalty_id", "anonymous_id", "anonymous_id", "phone", "anonymous_id email",
@@ -117,3 +120,11 @@ def check(given: Histories, kinds: Kinds, seed: int, **world: Any) -> World:
 @given(histories(), configurations(), st.integers(0, 2**32))
 def test_the_stream_equals_the_definition(given: Histories, kinds: Kinds, seed: int) -> None:
     check(given, kinds, seed)
+
+
+def test_every_planted_fault_can_still_be_planted() -> None:
+    """They are told by the text that they change: who changes that text changes the fault with it."""
+    for name, (module, stands, fault) in FAULTS.items():
+        text = (Path(processors.__path__[0]) / f"{module}.py").read_text(encoding="utf-8")
+        assert text.count(stands) == 1, f"{name}: {module} has it {text.count(stands)} times"
+        compile(text.replace(stands, fault), name, "exec")
