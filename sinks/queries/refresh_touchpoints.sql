@@ -1,4 +1,5 @@
--- Feedback stands at its step of the path; the last step of a journey has no next one and no waiting time.
+-- Feedback stands at its step of the path; the last step of a journey has no next one and no waiting time. A row that was
+-- written before its deadline is dropped off when that is past.
 INSERT INTO rollup_touchpoints
 SELECT
     day, definition, entry_channel, channel, touchpoint, sum(n), sum(n_journeys), sum(n_dropped_after), sum(n_repeats),
@@ -8,7 +9,7 @@ FROM
 (
     SELECT
         toDate(started_at) AS day, definition, entry_channel, channel, touchpoint, count() AS n,
-        uniqExact(journey_id) AS n_journeys, countIf(status = 'dropped_off' AND step = steps) AS n_dropped_after,
+        uniqExact(journey_id) AS n_journeys, countIf(silent AND step = steps) AS n_dropped_after,
         countIf(step < steps AND touchpoint = next_touchpoint) AS n_repeats,
         countIf(next_channel = 'call_center' AND channel != 'call_center') AS n_escalations,
         sumIf(greatest(next_ms - ms, 0), step < steps) AS n_wait_ms,
@@ -25,7 +26,7 @@ FROM
     FROM
     (
         SELECT
-            started_at, definition, entry_channel, journey_id, status, length(path_time) AS steps, channel, touchpoint,
+            started_at, definition, entry_channel, journey_id, silent, length(path_time) AS steps, channel, touchpoint,
             next_channel, next_touchpoint, step, ms, next_ms,
             arrayFilter((k, at_step) -> at_step = step - 1, feedback_kind, feedback_step) AS kinds,
             arrayFilter((s, at_step) -> at_step = step - 1, feedback_score, feedback_step) AS scores
@@ -36,8 +37,11 @@ FROM
             FROM
             (
                 SELECT
-                    started_at, definition, entry_channel, journey_id, status, path_time, path_channel, path_touchpoint,
-                    feedback_kind, feedback_score, feedback_step
+                    started_at, definition, entry_channel, journey_id, path_time, path_channel, path_touchpoint,
+                    feedback_kind, feedback_score, feedback_step,
+                    status = 'dropped_off' OR (
+                        status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC')
+                    ) AS silent
                 FROM journeys FINAL
                 WHERE definition IN %(definitions)s AND toDate(started_at) IN %(buckets)s
             )
