@@ -48,6 +48,8 @@ from schemas.person import FoldRecord
 HOME, BLOCKED = b"h", b"b"
 _WHO_VIA = Struct(">II")
 _HEAD = Struct(">QI16sIIIHIB")  # a record without what the journey needs
+# A touchpoint that changed hands so often stays where it is: the version has no room for more, and a worker must not stop.
+MOST_MOVES = 60_000
 EMPTY = PREFIX.pack(SETTLED, 0, NOBODY)
 _FULL = START + SEGMENT - 2 * SIZE
 
@@ -496,7 +498,7 @@ class Homes:
         person = self._whos.by_number[through].person if through else self._person(home)
         old = self._told(home, via)
         if person is None:  # its name has not answered yet: nobody's until then
-            if old is not None:
+            if old is not None and moves < MOST_MOVES:
                 timeline.assign(place, WAITING, moves + 1)
                 self.waiting[home, event] = self._arrived
                 self._tell(old, event, revision, moves + 1, None)
@@ -504,6 +506,8 @@ class Homes:
         if old == person:
             if through != via:
                 timeline.assign(place, through, moves)
+            return
+        if moves >= MOST_MOVES:
             return
         timeline.assign(place, through, moves + 1)
         self.waiting.pop((home, event), None)
@@ -532,9 +536,10 @@ class Homes:
                         flags = timeline.flags(place)
                         if flags & (FACT | RETRACTED) == FACT:
                             seen.add(place)
-                            moves = int.from_bytes(timeline.at(place)[MOVES_AT : MOVES_AT + 2], "big") + 1
-                            timeline.assign(place, number, moves)
-                            self._give(timeline, place, old, person, self._cause)
+                            moves = int.from_bytes(timeline.at(place)[MOVES_AT : MOVES_AT + 2], "big")
+                            if moves < MOST_MOVES:
+                                timeline.assign(place, number, moves + 1)
+                                self._give(timeline, place, old, person, self._cause)
                     place = turn(place)
 
     def _between(self, timeline: Timeline, place: Place, order: bytes, time: int, longest: int) -> bool:

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -30,8 +30,18 @@ class NotBusy(AssertionError):
 class Faults:
     """Runs the faults of one seed in random order, and is the supervisor meanwhile: what ends by itself is started again."""
 
-    def __init__(self, line: Line, sender: Sender, chance: random.Random) -> None:
+    def __init__(
+        self,
+        line: Line,
+        sender: Sender,
+        chance: random.Random,
+        *,
+        kills: Mapping[str, int] = KILLS,
+        pauses: int = 1,
+        joins: int = 1,
+    ) -> None:
         self._line, self._sender, self._chance = line, sender, chance
+        self._kills, self._pauses, self._joins = kills, pauses, joins
         self._began = time.monotonic()
         self.log: list[dict[str, Any]] = []
 
@@ -39,10 +49,10 @@ class Faults:
         """Raises NotBusy, or AssertionError when the line does not recover."""
         faults: list[tuple[str, Callable[[], dict[str, Any]]]] = [
             (kind, lambda kind=kind: self._kill(kind))  # type: ignore[misc]
-            for kind, times in KILLS.items()
+            for kind, times in self._kills.items()
             for _ in range(times)
         ]
-        faults += [("pause", self._pause), ("join", self._join_and_leave)]
+        faults += [("pause", self._pause)] * self._pauses + [("join", self._join_and_leave)] * self._joins
         self._chance.shuffle(faults)
         for kind, fault in faults:
             self._wait(self._chance.uniform(0.5, 4.0))
