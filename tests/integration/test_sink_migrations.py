@@ -38,12 +38,11 @@ def test_two_runs_at_once_make_the_same_schema(empty_database: ClickHouseSetting
 
 def test_a_broken_off_run_is_finished_by_the_next(empty_database: ClickHouseSettings, tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "0007_broken.sql").write_text(
-        "CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\nSELECT throwIf(1);\n"
-    )
+    broken = tmp_path / f"{len(expected()) + 1:04d}_broken.sql"
+    broken.write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\nSELECT throwIf(1);\n")
     with pytest.raises(Exception, match="throwIf"):
         migrate(empty_database, tmp_path)
-    (tmp_path / "0007_broken.sql").write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\n")
+    broken.write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\n")
     assert [migration.name for migration in migrate(empty_database, tmp_path)] == ["broken"]
 
 
