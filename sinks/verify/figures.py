@@ -72,7 +72,7 @@ class Figures:
     def of(self, table: str) -> dict[Group, tuple[int, ...]]:
         """Counts of every group, in the order of the rollup's columns."""
         columns = ROLLUPS[table].counts
-        return {group: tuple(counts[name] for name in columns) for group, counts in self._found[table].items()}
+        return {group: tuple(int(counts[name]) for name in columns) for group, counts in self._found[table].items()}
 
 
 Counted = Iterator[tuple[Group, dict[str, int]]]

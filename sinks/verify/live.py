@@ -58,6 +58,12 @@ def moving(reader: Reader, since: int) -> set[Bucket]:
     return set(reader.stream(query("verify_dirty"), {"since": since}))  # type: ignore[arg-type]  # rows of two
 
 
+def stages(reader: Reader) -> dict[tuple[str, int], tuple[str, int, bool]]:
+    """What the sink was told of the definitions: name, patience in ms, is it the goal; by definition and rank."""
+    rows = reader.ask("SELECT definition, stage, name, patience_ms, is_goal FROM stages FINAL").rows
+    return {(definition, rank): (name, patience, bool(goal)) for definition, rank, name, patience, goal in rows}
+
+
 def server_time(reader: Reader) -> int:
     """μs UTC."""
     return int(reader.ask("SELECT toUnixTimestamp64Micro(now64(6, 'UTC'))").rows[0][0])

@@ -70,6 +70,7 @@ def verify(
 ) -> Report:
     """See the module; `clock` in ms UTC. `wait` returns when the line has processed what was there when it was called, with
     the identifiers that are blocked. Raises OtherConfiguration, and the driver's errors."""
+    _check_definitions(reader, configuration)
     configuration = replace(configuration, blocked=wait())
     look = _look(reader, configuration, wanted, clock(), None, tell)
     report = Report(look.as_of, look.differences, look.counts)
@@ -173,6 +174,19 @@ def _figures(
     for row in live.journeys(reader, ()):
         of_live.add({**row, "status": compare.comparable(row, as_of)["status"]})
     return wrong, {(one.table, one.key, one.column) for one in compared(of_live, Counter())}
+
+
+def _check_definitions(reader: Reader, configuration: Configuration) -> None:
+    """The sink writes down the stages of its definitions."""
+    known = live.stages(reader)
+    for definition in configuration.definitions:
+        for rank, stage in enumerate(definition.stages, 1):
+            mine = stage.name, stage.patience, stage.name == definition.goal
+            if known and known.get((definition.name, rank)) != mine:
+                raise OtherConfiguration(
+                    f"stage {stage.name!r} of {definition.name!r} is not as the sink was told: it was started with other "
+                    "definitions (DESIRELINE_DEFINITIONS); give verify the worker's and the sink's"
+                )
 
 
 def _check_configuration(counts: Counter[str]) -> None:

@@ -22,6 +22,7 @@ from tests.sender import Sender, batches
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
+FUNNEL_KEY = "(definition, toUnixTimestamp(hour), entry_channel, stage)"
 SOURCE = "vivan_los_tacos"
 MINUTE, DAY = 60_000, 86_400_000
 MARCH = 1_772_323_200_000 - 180 * DAY
@@ -107,9 +108,15 @@ def test_verify_finds_nothing_and_then_everything(tmp_path: Path) -> None:
         code, said, complaint = verified(line, "--sample", "5")
         assert (code, said["compared"]["people"]) == (0, 5), complaint
 
-        assert verified(line, DESIRELINE_SECRET="another")[0] == 2
+        code, _, complaint = verified(line, DESIRELINE_SECRET="another")
+        assert code == 2
+        assert "DESIRELINE_SECRET" in complaint
         definitions = tmp_path / "other.yaml"
-        definitions.write_text(DEFAULT_FILE.read_text().replace("seated", "sat_down").replace("menu_viewed", "looked"))
+        definitions.write_text(DEFAULT_FILE.read_text().replace("patience: 7d", "patience: 6d"))
+        code, _, complaint = verified(line, DESIRELINE_DEFINITIONS=str(definitions))
+        assert code == 2
+        assert "DESIRELINE_DEFINITIONS" in complaint
+        assert verified(line, KAFKA_BOOTSTRAP="127.0.0.1:1")[0] == 2
 
         tampered = tamper(line)
         code, said, complaint = verified(line)
@@ -129,35 +136,25 @@ def tamper(line: Line) -> set[tuple[str, str, str, str]]:
     identifier = line.rows("SELECT identifier FROM identities FINAL WHERE identifier LIKE 'customer_id:c%' LIMIT 1")[0][
         0
     ]
-    group = line.rows(
-        "SELECT definition, toUnixTimestamp(hour), entry_channel, stage FROM rollup_funnel FINAL WHERE entered > 0 LIMIT 1"
-    )[0]
+    group = line.rows(f"SELECT {FUNNEL_KEY} FROM rollup_funnel FINAL WHERE entered > 0 LIMIT 1")[0][0]
     new = "11111111222233334444555555555555"
+    changes = (
+        ("journeys", f"journey_id = '{doubled}'", f"toUUID('{new}') AS journey_id"),
+        ("journeys", f"journey_id = '{altered}'", "touchpoints + 1 AS touchpoints, version + 1 AS version"),
+        ("person_touchpoints", f"event_id = '{event}'", f"toUUID('{new}') AS person_id"),
+        (
+            "person_touchpoints",
+            f"event_id = '{event}' AND person_id != '{new}'",
+            "1 AS is_deleted, version + 1 AS version",
+        ),
+        ("identities", f"identifier = '{identifier}'", f"toUUID('{new}') AS person_id, version + 1 AS version"),
+        ("rollup_funnel", f"{FUNNEL_KEY} = {group}", "entered + 1 AS entered, version + 1 AS version"),
+    )
     with connect(line.clickhouse, mutations_sync=2) as client:
         client.execute(f"ALTER TABLE journeys DELETE WHERE journey_id = '{deleted}'")
-        client.execute(
-            f"INSERT INTO journeys SELECT * REPLACE (toUUID('{new}') AS journey_id) FROM journeys FINAL "
-            f"WHERE journey_id = '{doubled}'"
-        )
-        client.execute(
-            "INSERT INTO journeys SELECT * REPLACE (touchpoints + 1 AS touchpoints, version + 1 AS version) "
-            f"FROM journeys FINAL WHERE journey_id = '{altered}'"
-        )
-        for change in (f"toUUID('{new}') AS person_id", "1 AS is_deleted"):
-            client.execute(
-                f"INSERT INTO person_touchpoints SELECT * REPLACE ({change}, version + 1 AS version) "
-                f"FROM person_touchpoints FINAL WHERE event_id = '{event}' AND person_id != '{new}'"
-            )
-        client.execute(
-            f"INSERT INTO identities SELECT * REPLACE (toUUID('{new}') AS person_id, version + 1 AS version) "
-            f"FROM identities FINAL WHERE identifier = '{identifier}'"
-        )
-        client.execute(
-            "INSERT INTO rollup_funnel SELECT * REPLACE (entered + 1 AS entered, version + 1 AS version) "
-            "FROM rollup_funnel FINAL "
-            "WHERE (definition, toUnixTimestamp(hour), entry_channel, stage) = %(group)s",
-            {"group": group},
-        )
+        for table, which, change in changes:
+            rows = f"SELECT * FROM {table} FINAL WHERE {which}"
+            client.execute(f"INSERT INTO {table} SELECT * REPLACE ({change}) FROM ({rows})")
     return {
         ("journeys", deleted, "missing", ""),
         ("journeys", new, "extra", ""),
