@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from cli.output import err, fail
 from ingest.importing import CHUNK_ROWS, Chunk, chunks, reader
-from runtime.settings import KafkaSettings
+from runtime.settings import IdentitySettings, KafkaSettings
 
 if TYPE_CHECKING:
     from ingest.channels.files import File
@@ -43,15 +43,17 @@ def import_file(
     from ingest.channels.files import File, FileError
     from ingest.map import MapError, load_map
     from ingest.progress import ImportState
+    from schemas.identity import KindsError
 
     if out is not None and not dry_run:
         raise fail("--out is for --dry-run")
-    settings = KafkaSettings()
+    settings = IdentitySettings()
     try:
-        rules = load_map(map_file) if map_file else None
+        kinds = settings.kinds
+        rules = load_map(map_file, kinds) if map_file else None
         with closing(File(file, rules.format if rules else None, rules.delimiter if rules else ",")) as opened:
             rows = opened.rows()
-            read, rows = reader(opened, rows, rules, source)
+            read, rows = reader(opened, rows, rules, source, kinds)
             name = source or (rules.source if rules else opened.name)
             state = None if dry_run else ImportState(settings.home, opened.name, opened.content, rules, source)
             if state is not None and restart:
@@ -66,6 +68,8 @@ def import_file(
                 _send(settings, opened.name, name, found, rate, summary)
     except (FileError, MapError) as error:
         raise fail(str(error)) from error
+    except KindsError as error:
+        raise fail(" ".join(str(error).split())) from error
 
 
 class _Summary:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from processors import fold, packing
 from schemas.definition import STAGE, Definition
-from schemas.identity import DEFAULT_KINDS, normalise
+from schemas.identity import DEFAULT_KINDS, Kinds, normalise
 from schemas.journey import Journey
 
 if TYPE_CHECKING:
@@ -118,12 +118,13 @@ class OtherDefinitions(Exception):
     """What is stored was computed with other journey definitions than the configured ones."""
 
 
-def candidates(text: str) -> list[str]:
+def candidates(text: str, kinds: Kinds = DEFAULT_KINDS) -> list[str]:
     """The identifiers that a person may have meant: `kind:value` with a configured kind, else the value of any kind."""
     kind, colon, value = text.strip().partition(":")
-    if colon and kind in DEFAULT_KINDS.names:
-        return [f"{kind}:{normalise(kind, value)}"] if normalise(kind, value) else []
-    found = {kind: normalise(kind, text) for kind in DEFAULT_KINDS.names}
+    if colon and kind in kinds.names:
+        value = normalise(kind, value, kinds)
+        return [f"{kind}:{value}"] if value else []
+    found = {kind: normalise(kind, text, kinds) for kind in kinds.names}
     return [f"{kind}:{value}" for kind, value in found.items() if value and value != "+"]
 
 
@@ -140,16 +141,16 @@ def find(reader: Reader, identifiers: Sequence[str]) -> dict[str, UUID]:
     return dict(reader.ask(_PEOPLE, {"identifiers": list(identifiers)}).rows) if identifiers else {}
 
 
-def similar(reader: Reader, text: str) -> list[str]:
+def similar(reader: Reader, text: str, kinds: Kinds = DEFAULT_KINDS) -> list[str]:
     """Known identifiers with a similar value, the closest first. Reads all of them: only for a failed search."""
     value = text.strip()[:300]
-    if value.partition(":")[0] in DEFAULT_KINDS.names:
+    if value.partition(":")[0] in kinds.names:
         value = value.partition(":")[2]
     asked = {"text": value, "most": MAX_TYPOS, "limit": SUGGESTIONS}
     return [identifier for (identifier,) in reader.ask(_SIMILAR, asked).rows] if value else []
 
 
-def read(reader: Reader, person: UUID, definitions: Sequence[Definition], as_of: int) -> Life:
+def read(reader: Reader, person: UUID, definitions: Sequence[Definition], kinds: Kinds, as_of: int) -> Life:
     """Everything about one person as it stands at `as_of` (ms UTC). Raises OtherDefinitions."""
     _require_same(reader, definitions)
     found: list[Touchpoint] = []
@@ -160,9 +161,8 @@ def read(reader: Reader, person: UUID, definitions: Sequence[Definition], as_of:
         found.append(Touchpoint(event.bytes, at, sequence, channel, name, tuple(rules), *more))
         identifiers.update(f"{kind}:{value}" for kind, value in used.items())
     found.sort(key=lambda touchpoint: touchpoint.order)
-    trust = {kind: place for place, kind in enumerate(DEFAULT_KINDS.names)}
-    in_order = sorted(identifiers, key=lambda text: (trust.get(text.partition(":")[0], len(trust)), text))
-    return Life(person, tuple(in_order), tuple(found), tuple(journeys(person, found, definitions, as_of)))
+    in_order = tuple(sorted(identifiers, key=kinds.rank))
+    return Life(person, in_order, tuple(found), tuple(journeys(person, found, definitions, as_of)))
 
 
 def journeys(

@@ -143,9 +143,13 @@ def _output(out: Path | None, to_http: str | None, key: str, to_kafka: bool) -> 
     if to_kafka:
         from ingest.simulator.kafka_output import KafkaOutput
         from ingest.source import Source
-        from runtime.settings import KafkaSettings
+        from runtime.settings import IdentitySettings
+        from schemas.identity import KindsError
 
-        return KafkaOutput(KafkaSettings(), Source("vivan_los_tacos"))
+        try:
+            return KafkaOutput(IdentitySettings(), Source("vivan_los_tacos"))
+        except KindsError as error:
+            raise fail(" ".join(str(error).split())) from error
     return FileOutput(out or Path("-"))
 
 

@@ -46,7 +46,9 @@ class Api:
     """The handlers; `producer` and `budget` are shared by all requests."""
 
     def __init__(self, settings: CollectorSettings, producer: Producer, budget: Budget) -> None:
+        """Raises KindsError."""
         self._settings = settings
+        self._kinds = settings.kinds
         self._producer = producer
         self._budget = budget
         self._openapi = encode(document(settings))
@@ -96,7 +98,7 @@ class Api:
             raise Refused(400, "empty", "no touchpoint in the request: send an object, an array, or one object a line")
         received_at = time.time_ns() // 1_000_000
         results: Sequence[Accepted | Rejected]
-        results = [found] if isinstance(found, Rejected) else accept_request(raws, source, received_at)
+        results = [found] if isinstance(found, Rejected) else accept_request(raws, source, received_at, self._kinds)
         await self._acknowledged(received_at, self._records(raws, results, source, received_at))
 
         rejected = [

@@ -20,6 +20,7 @@ from ingest.budget import Budget
 from ingest.producer import Producer
 from ingest.settings import CollectorSettings
 from runtime.logging import configure
+from schemas.identity import KindsError
 from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 async def collect(settings: CollectorSettings) -> None:
-    """Serve until SIGINT or SIGTERM; what was taken in by then is answered and written."""
+    """Serve until SIGINT or SIGTERM; what was taken in by then is answered and written. Raises KindsError."""
     budget = Budget(settings.max_waiting_bytes)
     producer = Producer(
         settings,
@@ -81,7 +82,10 @@ def main() -> None:
     configure("collector", settings.log_level)
     # While the broker is away aiokafka logs every attempt, twenty a second; the producer says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    uvloop.run(collect(settings))
+    try:
+        uvloop.run(collect(settings))
+    except KindsError as error:
+        sys.exit(" ".join(str(error).split()))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from ingest.rejected import Rejected
 from ingest.source import Source
 from schemas.codec import StoredStruct, encode
 from schemas.dead_letter import dead_letter
-from schemas.identity import DEFAULT_KINDS, address, in_order, normalise
+from schemas.identity import DEFAULT_KINDS, Kinds, address, in_order, normalise
 
 CHUNK_ROWS = 1000
 
@@ -52,11 +52,11 @@ class Reader(Protocol):
 class MappedRows:
     """Rows that a map turns into touchpoints."""
 
-    def __init__(self, rules: Map, file: File, header: Row | None) -> None:
+    def __init__(self, rules: Map, file: File, header: Row | None, kinds: Kinds = DEFAULT_KINDS) -> None:
         columns = None if header is None else header.content
         if isinstance(columns, bytes | str):
             raise MapError(f"{file.name}: the first line is no header")
-        self._source = Source(rules.source)
+        self._source, self._kinds = Source(rules.source), kinds
         self._mapper = RowMapper(rules, file.content, columns)
 
     def row(self, row: Row, received_at: int) -> Accepted | Rejected | None:
@@ -67,7 +67,7 @@ class MappedRows:
             raw = encode(touchpoint)
         except UnicodeEncodeError:
             return Rejected("unmappable", "", "the row is not UTF-8: convert the file")
-        return accept_record(record(touchpoint, raw), self._source, received_at)
+        return accept_record(record(touchpoint, raw), self._source, received_at, kinds=self._kinds)
 
     def as_sent(self, row: Row) -> dict[str, Any] | Rejected | None:
         """The touchpoint as a source would send it over HTTP; None if the map leaves the row out."""
@@ -83,12 +83,14 @@ class MappedRows:
 class SentTouchpoints:
     """Touchpoints as a source sends them, one a line."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, kinds: Kinds = DEFAULT_KINDS) -> None:
+        self._source, self._kinds = source, kinds
 
     def row(self, row: Row, received_at: int) -> Accepted | Rejected:
         raw = row.content
-        return accept(raw, self._source, received_at) if isinstance(raw, bytes) else Rejected("too_large", "", str(raw))
+        if not isinstance(raw, bytes):
+            return Rejected("too_large", "", str(raw))
+        return accept(raw, self._source, received_at, kinds=self._kinds)
 
     def skip(self, row: Row) -> None:
         """Lines do not depend on one another."""
@@ -99,6 +101,9 @@ class StoredTouchpoints:
 
     _decode = msgspec.json.Decoder(StoredStruct).decode
 
+    def __init__(self, kinds: Kinds = DEFAULT_KINDS) -> None:
+        self._kinds = kinds
+
     def row(self, row: Row, received_at: int) -> Accepted | Rejected:
         raw = row.content
         if not isinstance(raw, bytes):
@@ -107,8 +112,11 @@ class StoredTouchpoints:
             stored = self._decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Rejected("invalid", "", f"not a stored touchpoint: {error}")
-        identifiers = in_order((kind, normalise(kind, value)) for kind, value in stored.identifiers.items())
-        key = address(identifiers, stored.event_id, stored.revision, DEFAULT_KINDS)
+        kinds = self._kinds
+        identifiers = in_order(
+            ((kind, normalise(kind, value, kinds)) for kind, value in stored.identifiers.items()), kinds
+        )
+        key = address(identifiers, stored.event_id, stored.revision, kinds)
         if identifiers != stored.identifiers or key != stored.address or not identifiers:
             return Rejected("invalid", "address", "does not follow from the identifiers: import the original file")
         return Accepted(key.encode(), raw)
@@ -117,24 +125,26 @@ class StoredTouchpoints:
         """Lines do not depend on one another."""
 
 
-def reader(file: File, rows: Iterator[Row], rules: Map | None, source: str | None) -> tuple[Reader, Iterator[Row]]:
+def reader(
+    file: File, rows: Iterator[Row], rules: Map | None, source: str | None, kinds: Kinds = DEFAULT_KINDS
+) -> tuple[Reader, Iterator[Row]]:
     """The reader for this file, and its rows without a header. Raises MapError."""
     if rules is not None:
         if source is not None:
             rules = rules.model_copy(update={"source": source})
-        return MappedRows(rules, file, next(rows, Row(0, "")) if file.format == "csv" else None), rows
+        return MappedRows(rules, file, next(rows, Row(0, "")) if file.format == "csv" else None, kinds), rows
     first = next(rows, None)
     if first is None:
-        return StoredTouchpoints(), rows
+        return StoredTouchpoints(kinds), rows
     rows = chain([first], rows)
     begin = read(first.content) if file.format == "jsonl" and isinstance(first.content, bytes) else None
     if isinstance(begin, Record) and isinstance(begin.content, dict) and "content" in begin.content:
-        return StoredTouchpoints(), rows
+        return StoredTouchpoints(kinds), rows
     if file.format == "csv":
         raise MapError(f"{file.name}: a CSV file needs a map: --map MAP.yaml")
     if source is None:
         raise MapError(f"{file.name}: whose touchpoints are these? say --source NAME, or give a map")
-    return SentTouchpoints(Source(source)), rows
+    return SentTouchpoints(Source(source), kinds), rows
 
 
 def chunks(

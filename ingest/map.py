@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ingest.source import zone_named
-from schemas.identity import DEFAULT_KINDS
+from schemas.identity import DEFAULT_KINDS, Kinds
 from schemas.touchpoint import Context, Label
 
 ISO, SECONDS, MILLISECONDS = "iso", "unix_seconds", "unix_milliseconds"
@@ -121,9 +121,6 @@ class Map(_Part):
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Map:
-        for kind in self.identifiers:
-            if kind not in DEFAULT_KINDS.names:
-                raise ValueError(f"identifiers.{kind} is not a configured kind: use {', '.join(DEFAULT_KINDS.names)}")
         for part in self.context:
             if part not in Context.model_fields:
                 raise ValueError(f"context.{part} does not exist: use {', '.join(Context.model_fields)}, or properties")
@@ -132,7 +129,7 @@ class Map(_Part):
         return self
 
 
-def load_map(file: Path) -> Map:
+def load_map(file: Path, kinds: Kinds = DEFAULT_KINDS) -> Map:
     """Read a map. Raises MapError."""
     try:
         content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -143,10 +140,14 @@ def load_map(file: Path) -> Map:
     if not isinstance(content, dict):
         raise MapError(f"{file}: must be keys and values, such as `source: till`")
     try:
-        return Map.model_validate(content)
+        rules = Map.model_validate(content)
     except ValidationError as error:
         problems = [f"{_place(part['loc'])}{part['msg'].removeprefix('Value error, ')}" for part in error.errors()]
         raise MapError("\n".join(f"{file}: {problem}" for problem in problems)) from error
+    for kind in rules.identifiers:
+        if kind not in kinds.names:
+            raise MapError(f"{file}: identifiers.{kind} is not a configured kind: use {', '.join(kinds.names)}")
+    return rules
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from ingest.source import WriteKeys
-from runtime.settings import KafkaSettings
-from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
-from schemas.identity import Kinds, load_kinds
+from runtime.settings import IdentitySettings
 
 
-class CollectorSettings(KafkaSettings):
+class CollectorSettings(IdentitySettings):
     """What `python -m ingest.collector` reads from the environment."""
 
     host: str = Field(
@@ -82,18 +79,13 @@ class CollectorSettings(KafkaSettings):
         return WriteKeys.parse(self.write_keys.get_secret_value())
 
 
-class ReplaySettings(KafkaSettings):
+class ReplaySettings(IdentitySettings):
     """What a replay of dead letters reads from the environment: the sources' zones and the kinds of identifiers, as of now."""
 
     write_keys: SecretStr | None = Field(
         None,
         validation_alias="DESIRELINE_WRITE_KEYS",
         description="As the collector has them; without them no source has a zone.",
-    )
-    identity: Path = Field(
-        IDENTITY_FILE,
-        validation_alias="DESIRELINE_IDENTITY",
-        description="As the workers have it: the kinds of identifiers that are known now.",
     )
 
     @field_validator("write_keys")
@@ -108,8 +100,3 @@ class ReplaySettings(KafkaSettings):
     def sources(self) -> WriteKeys:
         """The sources by name; none of them if no write keys are given."""
         return WriteKeys({}) if self.write_keys is None else WriteKeys.parse(self.write_keys.get_secret_value())
-
-    @cached_property
-    def kinds(self) -> Kinds:
-        """The kinds of identifiers. Raises KindsError."""
-        return load_kinds(self.identity)

@@ -6,23 +6,17 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from runtime.settings import KafkaSettings
+from runtime.settings import IdentitySettings
 from schemas.definition import DEFAULT_FILE
-from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
 
 
-class WorkerSettings(KafkaSettings):
+class WorkerSettings(IdentitySettings):
     """Read once when the worker starts."""
 
     definitions: Path = Field(
         DEFAULT_FILE,
         validation_alias="DESIRELINE_DEFINITIONS",
         description="File of journey definitions (YAML); the default is the eight-stage purchase journey.",
-    )
-    identity: Path = Field(
-        IDENTITY_FILE,
-        validation_alias="DESIRELINE_IDENTITY",
-        description="File of identity settings (YAML): kinds of identifiers, look-back, guards.",
     )
     secret: SecretStr = Field(
         SecretStr("desireline"),

@@ -6,12 +6,16 @@ Nobody else reads the environment. Each process adds its own settings in its own
 from __future__ import annotations
 
 import ssl
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
+from schemas.identity import Kinds, load_kinds
 
 
 class ProcessSettings(BaseSettings):
@@ -96,6 +100,22 @@ class KafkaSettings(ProcessSettings):
                 context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
             given["ssl_context"] = context
         return given
+
+
+class IdentitySettings(KafkaSettings):
+    """Of whoever writes touchpoints, or reads whose they are: all must know the same kinds of identifiers."""
+
+    identity: Path = Field(
+        IDENTITY_FILE,
+        validation_alias="DESIRELINE_IDENTITY",
+        description="File of identity settings (YAML): kinds of identifiers, look-back, guards. "
+        "The same for collectors, imports and workers.",
+    )
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """What the file says. Raises KindsError."""
+        return load_kinds(self.identity)
 
 
 class ClickHouseSettings(ProcessSettings):

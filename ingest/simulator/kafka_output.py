@@ -10,7 +10,7 @@ from ingest.budget import Budget, Unavailable
 from ingest.producer import Producer
 from ingest.simulator.outputs import Batches
 from ingest.source import Source
-from runtime.settings import KafkaSettings
+from runtime.settings import IdentitySettings
 from schemas.topics import TOUCHPOINTS
 
 MAX_WAITING_BYTES = 8 << 20
@@ -20,9 +20,10 @@ READY_TRIES = 100  # of 20 ms
 class KafkaOutput(Batches):
     """Straight into the `touchpoints` topic, by the same rules as the collector's. For benchmarks."""
 
-    def __init__(self, settings: KafkaSettings, source: Source) -> None:
+    def __init__(self, settings: IdentitySettings, source: Source) -> None:
+        """Raises KindsError."""
         super().__init__()
-        self._source = source
+        self._source, self._kinds = source, settings.kinds
         self._runner = asyncio.Runner()
         budget = Budget(MAX_WAITING_BYTES)
         self._producer = Producer(settings, (TOUCHPOINTS.name,), budget, linger=0.0, ack_timeout=30)
@@ -30,7 +31,7 @@ class KafkaOutput(Batches):
 
     def hand_over(self, batch: list[bytes]) -> float | None:
         received_at = time.time_ns() // 1_000_000
-        results = accept_request(batch, self._source, received_at)
+        results = accept_request(batch, self._source, received_at, self._kinds)
         accepted = [(result.key, result.value) for result in results if isinstance(result, Accepted)]
         try:
             self._runner.run(self._acknowledged(received_at, accepted))

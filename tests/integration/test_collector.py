@@ -223,6 +223,44 @@ def test_a_source_with_a_zone_may_send_local_times(collector: Collector) -> None
     assert collector.post(local).status == 400
 
 
+def test_the_kinds_of_identifiers_are_those_of_the_file(
+    settings: KafkaSettings, start: Callable[..., Collector], new: Callable[[str], list[bytes]], tmp_path: Path
+) -> None:
+    file = tmp_path / "identity.yaml"
+    file.write_text("{kinds: [{name: table}, {name: phone}], phone_region: MX, blocked_values: [takeaway]}")
+    collector = start(settings.bootstrap, DESIRELINE_IDENTITY=str(file))
+    wait_for(collector.ready, 30, "ready")
+    sent: list[dict[str, str]] = [
+        {"phone": "55 1234 5678", "table": "7"},
+        {"phone": "55 1234 5679", "table": "Takeaway"},
+        {"email": "ana@example.com"},
+    ]
+    answer = collector.post(as_json([good(number, identifiers=one) for number, one in enumerate(sent)]))
+    assert [(item["index"], item["reason"]) for item in answer.content["rejected"]] == [(2, "unknown_identifier")]
+    found = {one.address: one.identifiers for one in map(decode_stored.decode, new(TOUCHPOINTS.name))}
+    assert found == {
+        "table:7": {"table": "7", "phone": "+525512345678"},
+        "phone:+525512345679": {"phone": "+525512345679"},
+    }
+
+
+@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), ("{kinds: []}", "at least 1 item")])
+def test_a_collector_whose_identity_file_cannot_be_used_says_so_and_ends(
+    tmp_path: Path, content: str | None, problem: str
+) -> None:
+    file = tmp_path / "identity.yaml"
+    if content is not None:
+        file.write_text(content)
+    given = os.environ | {"DESIRELINE_WRITE_KEYS": f"{SOURCE}={KEY}", "DESIRELINE_IDENTITY": str(file)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "ingest.collector"], env=given, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    (sentence,) = ended.stderr.splitlines()
+    assert sentence.startswith(f"{file}: ")
+    assert problem in sentence
+
+
 def test_a_browser_may_post_from_any_page(collector: Collector) -> None:
     asked = {
         "Origin": "https://tacos.example",

@@ -56,7 +56,7 @@ class User:
 
     def __init__(self, folder: Path, settings: KafkaSettings) -> None:
         self.folder = folder
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "KAFKA_BOOTSTRAP": settings.bootstrap,
             "DESIRELINE_HOME": str(folder / "home"),
         }
@@ -65,7 +65,7 @@ class User:
         return subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             cwd=Path(__file__).parents[2],
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -198,6 +198,28 @@ def test_an_import_waits_for_a_broker_that_comes_back(kafka: Kafka, user: User, 
         for record in of_source(settings, TOUCHPOINTS.name, "outage")
     }
     assert rows == set(range(9000))
+
+
+def test_the_kinds_of_identifiers_are_those_of_the_file(user: User, settings: KafkaSettings) -> None:
+    file = user.folder / "identity.yaml"
+    file.write_text("{kinds: [{name: table}, {name: phone}], phone_region: MX}")
+    rows, _, map_file = user.write("floor", 1)
+    Path(rows).write_text("customer,phone,what,at,row\n7,55 1234 5678,seated,2026-03-01T12:00:00Z,0\n")
+    text = MAP.format(source="floor").replace("{customer_id: customer}", "{table: customer, phone: phone}")
+    Path(map_file).write_text(text)
+    code, _, said = user.run("import", rows, "--map", map_file)
+    assert (code, "identifiers.table is not a configured kind" in said) == (1, True), said
+
+    user.environment["DESIRELINE_IDENTITY"] = str(file)
+    code, _, said = user.run("import", rows, "--map", map_file)
+    assert code == 0, said
+    (record,) = of_source(settings, TOUCHPOINTS.name, "floor")
+    assert record.key == b"table:7"
+    assert decode_stored.decode(record.value or b"").identifiers == {"table": "7", "phone": "+525512345678"}
+
+    file.write_text("{kinds: [], phone_region: MX}")
+    code, _, said = user.run("import", rows, "--map", map_file)
+    assert (code, len(said.splitlines()), f"{file}: " in said) == (1, 1, True), said
 
 
 def test_tail_prints_what_is_accepted(user: User) -> None:

@@ -19,6 +19,7 @@ from ingest.progress import ImportState
 from ingest.source import Source
 from schemas.codec import decode_stored, encode
 from schemas.definition import load_definitions
+from schemas.identity import DEFAULT_KINDS, Kinds
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = 1_790_000_000_000
@@ -61,10 +62,15 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def read(
-    path: Path, rules: Map | None = None, source: str | None = None, done: int = 0, size: int = 1000
+    path: Path,
+    rules: Map | None = None,
+    source: str | None = None,
+    done: int = 0,
+    size: int = 1000,
+    kinds: Kinds = DEFAULT_KINDS,
 ) -> list[Chunk]:
     with closing(File(str(path), rules.format if rules else None, rules.delimiter if rules else ",")) as file:
-        found, rows = reader(file, file.rows(), rules, source)
+        found, rows = reader(file, file.rows(), rules, source, kinds)
         return list(chunks(found, rows, done, lambda: NOW, size))
 
 
@@ -210,6 +216,34 @@ def test_stored_touchpoints_go_on_byte_for_byte_in_any_order(tmp_path: Path, til
     (chunk,) = read(written(tmp_path, "dry.jsonl", b"\n".join([*lines, wrong, b"{}"])))
     assert chunk.accepted == [*reversed(accepted), accepted[0]]
     assert [(row.line, why.path) for row, why in chunk.rejected] == [(6, "address"), (7, "")]
+
+
+def test_files_of_each_sort_know_the_kinds_that_are_configured_and_how_they_are_written(tmp_path: Path) -> None:
+    kinds = Kinds.model_validate(
+        {"kinds": [{"name": "table"}, {"name": "phone"}], "phone_region": "MX", "blocked_values": ["takeaway"]}
+    )
+    path = written(
+        tmp_path,
+        "map.yaml",
+        "source: floor\nidentifiers: {table: seat, phone: phone}\nchannel: {value: store}\nname: {value: seated}\n",
+    )
+    rows = written(tmp_path, "rows.csv", "seat,phone\n7,55 1234 5678\nTakeaway,55 1234 5679\n")
+    mapped = read(rows, load_map(path, kinds), kinds=kinds)
+    identifiers = [{"table": "7", "phone": "+525512345678"}, {"phone": "+525512345679"}]
+    assert [one.identifiers for one in stored(mapped)] == identifiers
+    assert [one.key for chunk in mapped for one in chunk.accepted] == [b"table:7", b"phone:+525512345679"]
+
+    sent = {"event_id": "1", "channel": "store", "name": "seated", "identifiers": {"phone": "5512345678", "table": "7"}}
+    (touchpoint,) = stored(read(written(tmp_path, "own.jsonl", encode(sent)), source="floor", kinds=kinds))
+    assert touchpoint.identifiers == identifiers[0]
+
+    dry = b"\n".join(one.value for chunk in mapped for one in chunk.accepted)
+    again = written(tmp_path, "dry.jsonl", dry)
+    assert [one.value for chunk in read(again, kinds=kinds) for one in chunk.accepted] == dry.split(b"\n")
+    (chunk,) = read(again)
+    assert [(row.line, why.path) for row, why in chunk.rejected] == [(1, "address")], "others do not know tables"
+    with pytest.raises(MapError, match=r"map\.yaml: identifiers\.table is not a configured kind: use customer_id"):
+        load_map(path)
 
 
 def test_a_damaged_file_says_where(tmp_path: Path, till: Map) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from cli import life, story
 from cli.life import Life, Touchpoint
 from schemas.definition import Rules, load_definitions
-from schemas.identity import DEFAULT_KINDS
+from schemas.identity import DEFAULT_KINDS, Kinds
 from schemas.person import FoldRecord
 from tests import oracle
 
@@ -73,6 +73,13 @@ def test_without_a_kind_it_is_looked_up_over_all_kinds() -> None:
     assert {"customer_id:42", "email:42", "phone:42"} < set(life.candidates("42"))
     assert "phone:" not in "".join(life.candidates("Ada"))
     assert "customer_id:urn:7" in life.candidates("urn:7"), "a colon alone is no kind"
+
+
+def test_the_kinds_are_those_that_are_configured() -> None:
+    kinds = Kinds.model_validate({"kinds": [{"name": "table"}, {"name": "phone"}], "phone_region": "MX"})
+    assert life.candidates("table:7", kinds) == ["table:7"]
+    assert life.candidates("55 1234 5678", kinds) == ["table:55 1234 5678", "phone:+525512345678"]
+    assert life.candidates("email:A@b.c", kinds) == ["table:email:A@b.c"], "not a kind here"
 
 
 @given(st.text(max_size=40))
