@@ -227,13 +227,18 @@ def test_files_of_each_sort_know_the_kinds_that_are_configured_and_how_they_are_
         "map.yaml",
         "source: floor\nidentifiers: {table: seat, phone: phone}\nchannel: {value: store}\nname: {value: seated}\n",
     )
-    rows = written(tmp_path, "rows.csv", "seat,phone\n7,55 1234 5678\nTakeaway,55 1234 5679\n")
+    rows = written(tmp_path, "rows.csv", "seat,phone\nGuest,55 1234 5678\nTakeaway,55 1234 5679\n")
     mapped = read(rows, load_map(path, kinds), kinds=kinds)
-    identifiers = [{"table": "7", "phone": "+525512345678"}, {"phone": "+525512345679"}]
+    identifiers = [{"table": "Guest", "phone": "+525512345678"}, {"phone": "+525512345679"}]
     assert [one.identifiers for one in stored(mapped)] == identifiers
-    assert [one.key for chunk in mapped for one in chunk.accepted] == [b"table:7", b"phone:+525512345679"]
+    assert [one.key for chunk in mapped for one in chunk.accepted] == [b"table:Guest", b"phone:+525512345679"]
 
-    sent = {"event_id": "1", "channel": "store", "name": "seated", "identifiers": {"phone": "5512345678", "table": "7"}}
+    sent = {
+        "event_id": "1",
+        "channel": "store",
+        "name": "seated",
+        "identifiers": {"phone": "5512345678", "table": "Guest"},
+    }
     (touchpoint,) = stored(read(written(tmp_path, "own.jsonl", encode(sent)), source="floor", kinds=kinds))
     assert touchpoint.identifiers == identifiers[0]
 
