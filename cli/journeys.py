@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,10 +14,6 @@ from cli.identifiers import configured
 from cli.output import fail
 from processors.settings import WorkerSettings
 from schemas.definition import Definition, DefinitionsError, load_definitions
-from schemas.identity import Kinds
-
-if TYPE_CHECKING:
-    from sinks.reader import Reader
 
 
 def journeys(
@@ -33,7 +28,7 @@ def journeys(
     definitions, kinds = _definitions(), configured()
     as_of = now()
     with reading() as reader:
-        person = _person(reader, id, kinds)
+        person = who.person(reader, id, kinds)
         try:
             found = life.read(reader, person, definitions, kinds, as_of)
         except life.OtherDefinitions as error:
@@ -41,19 +36,11 @@ def journeys(
                 f"{error}, but other journeys are configured here: set DESIRELINE_DEFINITIONS to the worker's file"
             ) from error
         if not found.touchpoints:
-            raise who.unknown(reader, id)
+            raise who.unknown(reader, id, kinds)
     if as_json:
         typer.echo(json.dumps(story.as_object(found), ensure_ascii=False, indent=2))
     else:
         story.show(Console(highlight=False), found, as_of, shown_in)
-
-
-def _person(reader: Reader, id: str, kinds: Kinds) -> UUID:
-    """As `who.person`, which knows the kinds that ship with desireline, for the kinds that are configured."""
-    people = life.find(reader, life.candidates(id, kinds))
-    if len(set(people.values())) > 1:
-        raise fail(f"{id} is more than one person's; say which: {', '.join(people)}")
-    return next(iter(people.values()), None) or who.person(reader, id)
 
 
 def _definitions() -> tuple[Definition, ...]:

@@ -39,9 +39,9 @@ def person(
     """Show why a customer is one: identifiers, devices, the touchpoints that link them, what moved to or from them and why."""
     kinds = configured()
     with reading() as reader:
-        found = ties.read(reader, who.person(reader, id), kinds)
+        found = ties.read(reader, who.person(reader, id, kinds), kinds)
         if not found.touchpoints and not found.moves:
-            raise who.unknown(reader, id)
+            raise who.unknown(reader, id, kinds)
     if as_json:
         typer.echo(json.dumps(as_object(found), ensure_ascii=False, indent=2))
         return

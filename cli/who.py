@@ -11,15 +11,16 @@ from cli import life
 from cli.output import fail
 
 if TYPE_CHECKING:
+    from schemas.identity import Kinds
     from sinks.reader import Reader
 
 _HAS_TOUCHPOINTS = "SELECT 1 FROM person_touchpoints FINAL WHERE person_id = {person:UUID} LIMIT 1"
 _PRESENT_ID = "SELECT person_id FROM v_person_aliases WHERE old_person_id = {person:UUID}"
 
 
-def person(reader: Reader, id: str) -> UUID:
+def person(reader: Reader, id: str, kinds: Kinds) -> UUID:
     """The one person that `id` names, by the present id, or the end of the command."""
-    people = life.find(reader, life.candidates(id))
+    people = life.find(reader, life.candidates(id, kinds))
     if len(set(people.values())) > 1:
         raise fail(f"{id} is more than one person's; say which: {', '.join(people)}")
     found = next(iter(people.values()), None)
@@ -27,7 +28,7 @@ def person(reader: Reader, id: str) -> UUID:
         return found
     given = life.as_person(id)
     if given is None:
-        raise unknown(reader, id)
+        raise unknown(reader, id, kinds)
     return present(reader, given)
 
 
@@ -38,7 +39,7 @@ def present(reader: Reader, person: UUID) -> UUID:
     return next((now for (now,) in reader.ask(_PRESENT_ID, {"person": person}).rows), person)
 
 
-def unknown(reader: Reader, id: str) -> typer.Exit:
+def unknown(reader: Reader, id: str, kinds: Kinds) -> typer.Exit:
     """Nobody is known by this: who is similar?"""
-    near = life.similar(reader, id)
+    near = life.similar(reader, id, kinds)
     return fail(f"nobody is known as {id}" + (f"; did you mean {', '.join(near)}?" if near else ""))

@@ -72,7 +72,7 @@ def _imported(letter: DeadLetter, raw: bytes, source: SourceNamed, kinds: Kinds)
     if not isinstance(found, Record) or not isinstance(found.content, dict):
         return NotReplayable(_ROW_OF_A_FILE)
     if "content" in found.content:
-        return StoredTouchpoints().row(Row(0, raw), letter.at)
+        return StoredTouchpoints(kinds).row(Row(0, raw), letter.at)
     return accept(raw, source(letter.source), letter.at, kinds=kinds)
 
 

@@ -97,7 +97,7 @@ class Homes:
         version: Callable[[], int],
         say: Callable[[int, str, Message], None],
         assign: Callable[[Assignment], None],
-        announce: Callable[[str, bytes], None],
+        announce: Callable[[str, bytes, bool], None],
     ) -> None:
         self._partitions, self._number, self._kinds = partitions, number, kinds
         self._whos, self._names, self._coding = whos, names, coding
@@ -204,7 +204,7 @@ class Homes:
         order = ORDER.pack(at, sequence + 1, event)
         state, named_at, named = PREFIX.unpack_from(value)
         who, via = _WHO_VIA.unpack_from(value, last + WHO_AT)
-        if state != SETTLED or order <= value[last : last + ORDER_SIZE] or via == WAITING:
+        if state != SETTLED or order <= value[last : last + ORDER_SIZE]:
             return None
         flags = FACT | SHARED if shared else FACT
         if names:
@@ -243,7 +243,7 @@ class Homes:
         self.values[home] = EMPTY + record
         self.changed.add(home)
         person = self._person(home)
-        self._announce(home, person)
+        self._announce(home, person, False)
         return person
 
     def settle(self, home: str, fact: Fact) -> None:
@@ -382,7 +382,7 @@ class Homes:
         self._arrived, self._cause = arrived, "split" if blocked else "merge"
         timeline = self._open(device)
         self._reconsider(device, timeline, [timeline.order(place) for place in timeline.places()])
-        self._close(device, timeline)
+        self._close(device, timeline, news=True)
 
     def heard(self, name: str, before: Heard | None, heard: Heard, arrived: int) -> None:
         """Something new is known of a name: whose are the touchpoints that go through it?"""
@@ -408,7 +408,7 @@ class Homes:
                     self._retell(home, timeline, number, person, orders)
                 else:
                     self._reconsider(home, timeline, orders)
-                self._close(home, timeline, renamed=number if was and person else NOBODY)
+                self._close(home, timeline, news=bool(was and person and timeline.named == number))
             if person and person != who.told:
                 who.told = person
                 self._whos.keep(number)
@@ -554,16 +554,16 @@ class Homes:
         value = self.values.get(home, EMPTY)
         return value if isinstance(value, Timeline) else Timeline(value)
 
-    def _close(self, home: str, timeline: Timeline, renamed: int = NOBODY) -> None:
+    def _close(self, home: str, timeline: Timeline, *, news: bool = False) -> None:
         """Keep what was changed; a device says whose it is, by its latest sighting, where that is news."""
         if self._kinds.look_back(home, shared=False) >= 0:
-            self._present(home, timeline, renamed)
+            self._present(home, timeline, news)
         self.changed.add(home)
         self.values[home] = timeline.main() if len(timeline.segments) == 1 and not timeline.gone else timeline
 
-    def _present(self, home: str, timeline: Timeline, renamed: int) -> None:
-        before = timeline.named
-        place = timeline.last_sighting() if self._blocked.get(home, 0) <= 0 else None
+    def _present(self, home: str, timeline: Timeline, news: bool) -> None:
+        before, blocked = timeline.named, self._blocked.get(home, 0) > 0
+        place = None if blocked else timeline.last_sighting()
         timeline.settled = True
         while place is not None:
             person = self._whos.by_number[timeline.who(place)].person
@@ -574,8 +574,8 @@ class Homes:
         timeline.named, timeline.named_at = (timeline.who(place), timeline.time(place)) if place else (NOBODY, 0)
         old = self._whos.by_number[before].told if before else self._person(home)
         now = self._whos.by_number[timeline.named].person if timeline.named else self._person(home)
-        if home not in self.values or old != now or (renamed and renamed == timeline.named):
-            self._announce(home, now or self._person(home))
+        if news or home not in self.values or old != now:
+            self._announce(home, now or self._person(home), blocked)
 
 
 def _revision(value: bytes, start: int) -> int:

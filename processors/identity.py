@@ -186,7 +186,7 @@ class IdentityPartition:
             version=self._version,
             say=self._say,
             assign=self._assign,
-            announce=lambda home, person: self._announce_person(home, person, shared=False),
+            announce=lambda home, person, blocked: self._announce_person(home, person, shared=blocked),
         )
         ordered = sorted(state, key=lambda key: _RESTORE_ORDER.index(key[:1]) if key[:1] in _RESTORE_ORDER else 0)
         for key in ordered:

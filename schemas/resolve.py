@@ -112,4 +112,5 @@ def resolve(touchpoints: Iterable[Sighted], kinds: Kinds, blocked: Collection[st
     for device, sightings in on_device.items():
         at_home = device in blocked or not sightings
         identities[device] = device if at_home else max(sightings)[1]
-    return Resolved(owners, identities, frozenset(links.keys() - person.keys()))
+    shared = (links.keys() - person.keys()) | (on_device.keys() & frozenset(blocked))
+    return Resolved(owners, identities, frozenset(shared))

@@ -145,8 +145,14 @@ class World:
                 self.flight.append(self._random.choice((record, self._random.choice(self._history))))
 
     def resend(self, share: float) -> None:
-        """Long after all is quiet, old messages turn up once more."""
-        self.flight += [record for record in self._history if self._random.random() < share]
+        """Long after all is quiet, old messages turn up once more; touchpoints without a time of their own with a later one."""
+        for topic, partition, value in self._history:
+            if self._random.random() < share:
+                again = value
+                if topic == TOUCHPOINTS.name and b'"revision":0' in value and self._random.random() < 0.5:
+                    later = msgspec.json.decode(value)
+                    again = encode(later | {"occurred_at": later["occurred_at"] + self._random.choice((1, 20))})
+                self.flight.append((topic, partition, again))
 
     def _partition(self, p: int) -> IdentityPartition:
         running = self._running[p]

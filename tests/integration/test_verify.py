@@ -7,16 +7,22 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.common import now
 from ingest.simulator.scenario import Scenario
 from ingest.simulator.simulation import simulate
-from schemas.definition import DEFAULT_FILE
+from processors.settings import WorkerSettings
+from schemas.definition import DEFAULT_FILE, load_definitions
+from schemas.identity import load_kinds
 from sinks.reader import connect, reader
 from sinks.verify import live
+from sinks.verify.expect import Configuration
+from sinks.verify.run import Wanted, verify
 from tests.line import Line
 from tests.sender import Sender, batches
 
@@ -118,12 +124,46 @@ def test_verify_finds_nothing_and_then_everything(tmp_path: Path) -> None:
         assert "DESIRELINE_DEFINITIONS" in complaint
         assert verified(line, KAFKA_BOOTSTRAP="127.0.0.1:1")[0] == 2
 
+        what_heals_is_no_difference(line)
+
         tampered = tamper(line)
         code, said, complaint = verified(line)
         found = {(one["table"], one["key"], one["what"], one["column"]) for one in said["differences"]}
         assert found == tampered, complaint
         assert {one["cause"] for one in said["differences"]} == {"unexplained"}
         assert code == 1
+
+
+def what_heals_is_no_difference(line: Line) -> None:
+    """A journey that is wrong at the first look and right at the second has changed since; one that stays wrong is told."""
+    settings = WorkerSettings()
+    secret = settings.secret.get_secret_value().encode()
+    configuration = Configuration(load_definitions(), load_kinds(), secret, settings.max_touchpoints)
+    blocked = frozenset({"customer_id:c3", "anonymous_id:tablet-2"})
+    (ident,) = line.rows("SELECT toString(journey_id) FROM journeys FINAL ORDER BY last_at DESC LIMIT 1")[0]
+    waits = 0
+
+    def write(column: str, by: int) -> None:
+        with connect(line.clickhouse) as client:
+            client.execute(
+                f"INSERT INTO journeys SELECT * REPLACE ({column} + {by} AS {column}, version + 1 AS version) "
+                f"FROM (SELECT * FROM journeys FINAL WHERE journey_id = '{ident}')"
+            )
+
+    def wait(heal_at: int) -> frozenset[str]:
+        nonlocal waits
+        waits += 1
+        if waits == heal_at:
+            write("touchpoints", -1)
+        return blocked
+
+    with reader(line.clickhouse) as clickhouse:
+        for heal_at, looks, healed, told in ((2, 2, 1, []), (9, 2, 0, ["touchpoints"])):
+            write("touchpoints", 1)
+            waits = 0
+            found = verify(clickhouse, configuration, Wanted(), now, partial(wait, heal_at), lambda what, count: None)
+            assert (found.looks, found.healed, [one.column for one in found.differences]) == (looks, healed, told)
+    write("touchpoints", -1)
 
 
 def tamper(line: Line) -> set[tuple[str, str, str, str]]:

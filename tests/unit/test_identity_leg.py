@@ -268,3 +268,23 @@ def test_what_waits_for_the_answer_of_a_name_holds_back_how_far_was_read() -> No
     assert [m.person_id for m in said(out)] == [person_id("email:e", SECRET).hex]
     people = [msgspec.json.decode(o.value or b"", type=PersonMessage) for o in out if o.topic == "people"]
     assert {m.at for m in people if isinstance(m, ReadTo)} == {T0 + 1_800}
+
+
+def test_a_touchpoint_behind_a_name_that_has_not_answered_waits_with_it() -> None:
+    """It would be given to who was named before, and taken away again; and not even that, were he renamed meanwhile."""
+    p = leg(4)
+
+    def told(values: list[bytes], topic: str = "touchpoints") -> list[tuple[str, bool]]:
+        n = len(values)
+        p.take(Chunk(topic, 3, list(range(n)), [T0] * n, [None] * n, list(values)))
+        return [(m.event_id[-2:], m.record is not None) for m in said(list(p.collect(T0)[1]))]
+
+    def seen(event: int, **who: str) -> bytes:
+        return stored(event, occurred_at=T0 + event, identifiers={"anonymous_id": "a"} | who)
+
+    assert told([seen(1, email="e")]) == []
+    assert told([encode(Advert("email:e", 1, "email:e", 0, False))], "identity") == [("02", True)]
+    assert told([seen(2)]) == [("03", True)]
+    assert told([seen(3, email="f"), seen(4)]) == [("03", False)], "f may be whom 3 and all behind it belong to"
+    answered = told([encode(Advert("email:f", 1, "email:f", 0, False))], "identity")
+    assert sorted(answered) == [("03", True), ("04", True), ("05", True)]

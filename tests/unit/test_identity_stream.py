@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def histories(draw: st.DrawFn) -> Histories:
 
     for event in range(1, draw(st.integers(1, 12)) + 1):
         if draw(st.integers(0, 9)) < 7:  # final: may still be retracted by naming its identifiers
-            sent.append(one(event, 0, None))
+            fresh = one(event, 0, None)
+            if sent and draw(st.integers(0, 2)) == 0:  # most touchpoints say nothing new
+                fresh = replace(fresh, identifiers=draw(st.sampled_from(sent)).identifiers)
+            sent.append(fresh)
             if draw(st.integers(0, 5)) == 0:
                 sent.append(Sent(event, sent[-1].at, sent[-1].identifiers, 1, sent[-1].sequence, retracted=True))
         else:
