@@ -61,7 +61,9 @@ def resolve(reader: Reader, store: Store, configuration: Configuration, tell: Te
             for home in some
             for one, owner in home.owned
         )
-        store.put_identities((home.device, person(home.person), False) for home in some if home.person is not None)
+        store.put_identities(
+            (home.device, person(home.person), home.device in blocked) for home in some if home.person is not None
+        )
 
 
 def fold(
