@@ -17,6 +17,7 @@ import msgspec
 from processors import fold, packing
 from processors.dead_letters import DeadLetters, decode_each
 from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, RECORD, SIZE, TOO_MANY
+from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import SLICE, Gathered, slices
 from schemas.codec import encode
@@ -38,7 +39,7 @@ class Meta(msgspec.Struct):
     beat: int = 0  # which rows are owed: those of the people whose head names the present beat
 
 
-class DefinitionsChanged(RuntimeError):
+class DefinitionsChanged(Misconfigured):
     """The state belongs to other definitions than the configured ones."""
 
 

@@ -1,10 +1,18 @@
-"""What stops a leg for good: the process logs one line, exits with 70, and a supervisor starts it again."""
+"""What stops a leg for good: the process logs one line and exits; with 70 a supervisor starts it again."""
 
 from __future__ import annotations
 
 
 class LegError(Exception):
     """The leg must not go on; the message says what happened and where."""
+
+    exit_code = 70  # EX_SOFTWARE: start me again
+
+
+class Misconfigured(LegError):
+    """Starting again will not help: somebody has to change the configuration."""
+
+    exit_code = 2
 
 
 class RecordsLost(LegError):

@@ -1,7 +1,8 @@
 """Running legs: one Faust app per leg (its own consumer group), all in one event loop of one process.
 
 `run_legs` is the whole process. SIGTERM or SIGINT: take no more, commit, leave the groups, exit 0. Any error, being
-fenced included: one log line saying what happened, exit 70 at once. A supervisor starts it again; state is in Kafka.
+fenced included: one log line saying what happened, exit 70 at once (2 if only another configuration helps). A supervisor
+starts it again; state is in Kafka.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from runtime.chunked.store import StateStore
 from runtime.kafka import partition_counts, wait_for_broker
 from runtime.settings import KafkaSettings
 
-EXIT_FAILURE = 70  # EX_SOFTWARE: start me again
+EXIT_FAILURE = LegError.exit_code
 BROKER_SECONDS = 60.0
 STOP_SECONDS = 10.0
 CHUNK_RECORDS = 5_000  # the longest that the event loop is given to one chunk: some tens of milliseconds
@@ -178,8 +179,8 @@ def exit_failed(error: BaseException) -> NoReturn:
     """One line, then out, without unwinding: nothing of what is in memory may be committed any more."""
     if isinstance(error, LegError):
         log.error("leg failed", kind=type(error).__name__, error=str(error))
-    else:
-        log.error("leg failed", kind=type(error).__name__, exc_info=error)
+        _leave(error.exit_code)
+    log.error("leg failed", kind=type(error).__name__, exc_info=error)
     _leave(EXIT_FAILURE)
 
 
