@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, TypeVar
 
 import msgspec
@@ -15,25 +16,33 @@ T = TypeVar("T")
 
 
 class DeadLetters:
-    """Writes the dead letters of one leg: knows the topic, its partitions, and the time of the transaction."""
+    """Writes the dead letters of one leg: knows the topic, its partitions, and what another generation has refused.
 
-    def __init__(self, topic: str, partitions: int, leg: Literal["identity", "stitch"]) -> None:
+    `refused` are addresses of records that have their letter: a replay comes to the same ones again.
+    """
+
+    def __init__(
+        self, topic: str, partitions: int, leg: Literal["identity", "stitch"], refused: Collection[str] = ()
+    ) -> None:
+        self._refused = refused
         self._topic = topic
         self._partitions = partitions
         self._leg = leg
 
     def output(
         self, raw: bytes, *, source: str, reason: Reason, address: str, message: str, at: int, path: str = ""
-    ) -> Output:
-        """A record for the dead letters' topic. `at` in ms UTC: append time of the refused record."""
+    ) -> list[Output]:
+        """A record for the dead letters' topic, or none if it is there. `at` in ms UTC: append time of the refused record."""
+        if address in self._refused:
+            return []
         letter = dead_letter(
             raw, source=source, leg=self._leg, reason=reason, message=message, address=address, at=at, path=path
         )
         key = source.encode()
-        return Output(self._topic, partition_of(key, self._partitions), key, encode(letter))
+        return [Output(self._topic, partition_of(key, self._partitions), key, encode(letter))]
 
-    def undecodable(self, chunk: Chunk, place: int, error: Exception) -> Output:
-        """A record of the chunk that is not what its topic holds."""
+    def undecodable(self, chunk: Chunk, place: int, error: Exception) -> list[Output]:
+        """For a record of the chunk that is not what its topic holds."""
         return self.output(
             chunk.values[place] or b"",
             source=chunk.topic,
@@ -63,5 +72,5 @@ def decode_each(
         try:
             good.append((place, decoder.decode(value or b"")))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            bad.append(letters.undecodable(chunk, place, error))
+            bad += letters.undecodable(chunk, place, error)
     return good, bad
