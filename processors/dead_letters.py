@@ -6,13 +6,40 @@ from collections.abc import Collection
 from typing import Literal, TypeVar
 
 import msgspec
+from aiokafka import TopicPartition
 
 from runtime.chunked.leg import Chunk, Output
-from runtime.kafka import partition_of
+from runtime.kafka import partition_counts, partition_of, reader
+from runtime.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.dead_letter import Reason, dead_letter
+from schemas.topics import DEAD_LETTERS
 
 T = TypeVar("T")
+
+
+class _Refused(msgspec.Struct):
+    leg: str = ""
+    address: str = ""
+
+
+_refused = msgspec.json.Decoder(_Refused)
+
+
+async def refused_addresses(kafka: KafkaSettings) -> frozenset[str]:
+    """Addresses of what the identity leg of any generation has refused, as far as the topic is kept. Raises KafkaError."""
+    count = (await partition_counts(kafka, [DEAD_LETTERS.name]))[DEAD_LETTERS.name]
+    found: set[str] = set()
+    async with reader(kafka, max_partition_fetch_bytes=4 << 20) as consumer:
+        partitions = [TopicPartition(DEAD_LETTERS.name, number) for number in range(count)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while [tp for tp in partitions if await consumer.position(tp) < ends[tp]]:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                letters = (_refused.decode(record.value) for record in records if record.value)
+                found.update(letter.address for letter in letters if letter.leg == "identity")
+    return frozenset(found)
 
 
 class DeadLetters:

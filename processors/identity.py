@@ -240,7 +240,7 @@ class IdentityPartition:
                 self._settle_down()
 
     def _take_touchpoints(self, chunk: Chunk) -> None:
-        if chunk.timestamps[0] < self._resized_before:
+        if self._resized_before and chunk.timestamps[0] < self._resized_before:
             self._require_own(chunk)
         seen, refused = decode_each(_decoder, chunk, self._dead_letters)
         self._out += refused

@@ -133,4 +133,5 @@ def split(name: str) -> tuple[str, int]:
 def pattern(names: Iterable[str]) -> str:
     """A regular expression for these topics (by their plain names) of every generation."""
     own = {topic.name for topic in _OWN}
-    return "^(?:%s)$" % "|".join(re.escape(name) + (r"(?:\.g[0-9]+)?" if name in own else "") for name in names)
+    each = (re.escape(name) + (r"(?:\.g[0-9]+)?" if name in own else "") for name in names)
+    return f"^(?:{'|'.join(each)})$"
