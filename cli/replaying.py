@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from cli.output import err, fail, out
 from processors.settings import WorkerSettings
 from runtime import generations
+from runtime.orphans import end_with
 from schemas.definition import DefinitionsError, load_definitions
 from schemas.identity import KindsError, load_kinds
 
@@ -66,6 +67,7 @@ class Worker:
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
+        parent = os.getpid()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "processors.app"],
@@ -74,6 +76,7 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C is for this command, which stops it in order
+                preexec_fn=lambda: end_with(parent),  # noqa: PLW1509 - one prctl and one getppid, no lock taken
             )
 
     def look(self) -> None:

@@ -50,6 +50,14 @@ def swap(client: Any, generation: int) -> None:
     client.execute(query("swap_generation"), {"generation": generation})
 
 
+def rows(reader: Reader, generation: int) -> dict[str, int]:
+    """Live rows of the tables that are compared. Raises the driver's errors."""
+    sql = "SELECT count() FROM {table} FINAL WHERE generation = {{generation:UInt16}}"
+    return {
+        table: int(reader.ask(sql.format(table=table), {"generation": generation}).rows[0][0]) for table in COMPARED
+    }
+
+
 def differing(reader: Reader, table: str, one: int, other: int, as_of: int) -> Differing:
     """How the rows of a table of COMPARED differ, as digests see them; `as_of` in ms UTC. Raises the driver's errors."""
     text = query(f"digest_{table}").partition("ORDER BY")[0]

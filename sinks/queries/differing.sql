@@ -1,4 +1,4 @@
--- `<rows>` are the rows of both sides: key, hash of the content, side.
+-- What stands for the rows is replaced by those of both sides: key, hash of the content, side.
 SELECT countIf(n = 2 AND same), countIf(n = 1 AND side = 'one'), countIf(n = 1 AND side = 'other'), countIf(n = 2 AND NOT same)
 FROM
 (

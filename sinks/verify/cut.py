@@ -44,8 +44,8 @@ async def through(kafka: KafkaSettings, sink_group: str, seconds: float, generat
 
 async def sunk(kafka: KafkaSettings, sink_group: str, seconds: float, generation: int) -> str:
     """As `through`, for the sink alone, and what belongs to this generation alone. Raises KafkaError."""
-    own = set(topics.Generation(generation).own)
-    read = [topic.name for topic in map(topics.Generation(generation).topic, SUNK) if topic in own]
+    own = {topic.name for topic in topics.Generation(generation).own}
+    read = [topic.name for topic in map(topics.Generation(generation).topic, SUNK) if topic.name in own]
     return await _caught_up(kafka, sink_group, read, time.monotonic() + seconds)
 
 
