@@ -23,6 +23,7 @@ from deploy.findings import (
     FoundTopic,
     clock_ahead,
     judge_clock,
+    judge_generation,
     judge_migrations,
     judge_platform,
     judge_space,
@@ -42,7 +43,7 @@ def examine(home: Path, kafka: KafkaSettings, clickhouse: ClickHouseSettings, ge
     yield judge_platform(platform.system(), platform.machine(), platform.python_version(), _missing_wheels())
     yield judge_space(home, shutil.disk_usage(home if home.exists() else Path.cwd()).free)
     yield from examine_kafka(kafka, Generation(generation).topics)
-    yield from examine_clickhouse(clickhouse)
+    yield from examine_clickhouse(clickhouse, generation)
 
 
 def _missing_wheels() -> list[str]:
@@ -93,7 +94,7 @@ def _found_topics(kafka: KafkaSettings, topics: Sequence[Topic]) -> dict[str, Fo
         admin.close()
 
 
-def examine_clickhouse(clickhouse: ClickHouseSettings) -> list[Finding]:
+def examine_clickhouse(clickhouse: ClickHouseSettings, generation: int) -> list[Finding]:
     try:
         before = time.time()
         version, now = _over_http(clickhouse, "SELECT version(), toUnixTimestamp64Milli(now64(3))").split("\t")
@@ -112,7 +113,11 @@ def examine_clickhouse(clickhouse: ClickHouseSettings) -> list[Finding]:
     native = f"{clickhouse.host}:{clickhouse.native_port}"
     try:
         with connect(clickhouse) as client:
-            findings.append(_migrations(client))
+            migrations = _migrations(client)
+            findings.append(migrations)
+            if not migrations.is_problem:
+                live = client.execute("SELECT generation FROM live_generation")[0][0]
+                findings.append(judge_generation(live, generation))
         findings.append(Finding(f"ClickHouse's native protocol answers at {native}"))
     except (ClickHouseError, OSError, EOFError) as error:
         problem = str(error).splitlines()[0]

@@ -58,6 +58,19 @@ def rows(reader: Reader, generation: int) -> dict[str, int]:
     }
 
 
+def server_time(reader: Reader) -> int:
+    """μs UTC. Raises the driver's errors."""
+    return int(reader.ask("SELECT toUnixTimestamp64Micro(now64(6, 'UTC'))").rows[0][0])
+
+
+def unrefreshed(reader: Reader, generation: int, before: int) -> int:
+    """Hours of the generation that were rewritten before then (μs, the server's time) and not refreshed since.
+
+    0 as well where nothing is ever refreshed. Raises the driver's errors.
+    """
+    return int(reader.ask(query("unrefreshed"), {"generation": generation, "before": before}).rows[0][0])
+
+
 def differing(reader: Reader, table: str, one: int, other: int, as_of: int) -> Differing:
     """How the rows of a table of COMPARED differ, as digests see them; `as_of` in ms UTC. Raises the driver's errors."""
     text = query(f"digest_{table}").partition("ORDER BY")[0]

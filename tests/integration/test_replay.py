@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from ingest.simulator.scenario import Scenario
 from ingest.simulator.simulation import simulate
@@ -129,8 +132,9 @@ def test_a_generation_is_rebuilt_beside_live_traffic_and_becomes_the_live_one(tm
         assert "only generation 1" in failing(line, "replay", "swap")
 
         with replaying(line):
-            sender = send(line, second, rate=200)
+            sender = send(line, second, rate=100)
             eventually(lambda: count(line, "journeys", 2), "the new generation writes journeys")
+        with replaying(line):  # it was interrupted, and goes on
             sender.wait(120)
             line.settle(120)
             assert line.rows("SELECT leg, reason, address FROM v_dead_letters") == letters
@@ -144,6 +148,8 @@ def test_a_generation_is_rebuilt_beside_live_traffic_and_becomes_the_live_one(tm
             status = line.cli("replay", "status")
             assert re.search(r"^1 +live", status, re.MULTILINE), status
 
+            figures = "SELECT sum(entered) FROM rollup_funnel FINAL WHERE generation = "
+            eventually(lambda: line.rows(f"{figures}1") == line.rows(f"{figures}2") != [(0,)], "figures are refreshed")
             now = int(time.time() * 1000)
             before = line.digests(now), line.rows("SELECT * FROM v_funnel ORDER BY ALL")
             watching = Watching(line)
@@ -181,9 +187,14 @@ def test_a_generation_is_rebuilt_beside_live_traffic_and_becomes_the_live_one(tm
         line.pids()
 
 
-def read(line: Line, topic: str) -> list[dict[str, Any]]:
-    import asyncio
+def forget(line: Line, topic: str) -> None:
+    """As retention does: the oldest record of a partition is gone."""
+    admin = KafkaAdminClient(**line.kafka.client())
+    admin.delete_records({TopicPartition(topic, 0): 1})
+    admin.close()
 
+
+def read(line: Line, topic: str) -> list[dict[str, Any]]:
     return [json.loads(record.value or b"{}") for record in asyncio.run(read_topic(line.kafka, topic))]
 
 
@@ -201,9 +212,16 @@ def test_changed_definitions_make_rows_of_the_new_version_only(tmp_path: Path) -
             said = failing(line, "replay", "compare")
             assert "person_touchpoints: the same" in said
             journeys = count(line, "journeys", 1)
+            assert "other generations than 1" in failing(line, "topics", "resize", "6")
             assert f"journeys: 0 alike, 0 only in 1, 0 only in 2, {journeys:,} with other content" in said
             line.cli("replay", "swap")
             assert line.rows("SELECT DISTINCT definition_version FROM v_journeys") == [(2,)]
             assert line.rows("SELECT count() FROM v_journeys") == [(journeys,)]
             line.cli("replay", "swap", "1")
             assert line.rows("SELECT DISTINCT definition_version FROM v_journeys") == [(1,)]
+
+        # What is gone from the log can only be said, not replayed; and a number is never used twice.
+        line.cli("replay", "drop", "2")
+        forget(line, topics.TOUCHPOINTS.name)
+        assert "does not begin at its beginning" in failing(line, "replay", "start")
+        assert kafka_generations.existing(line.kafka) == [1]

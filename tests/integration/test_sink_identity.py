@@ -51,6 +51,9 @@ def test_the_latest_counts_of_every_partition_are_added_up(tables: Tables) -> No
 
 def test_only_the_live_generation_counts(tables: Tables) -> None:
     tables.write("ledger", [counted({"stored": 7}), counted({"stored": 8}, generation=2)])
+    assert ledger(tables) == {("shop", 0): {"sent": 7, "stored": 7}}
+    with connect(tables.settings) as client:
+        swap(client, 2)
     assert ledger(tables) == {("shop", 0): {"sent": 8, "stored": 8}}
 
 
