@@ -27,6 +27,7 @@ from processors.homes import BLOCKED, HOME, Assignment, Fact, Homes
 from processors.names import ACTOR, HEARD, LINK, Names
 from processors.stitching import DefinitionsChanged
 from processors.whos import WHO, Whos
+from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
@@ -107,7 +108,7 @@ _event = msgspec.msgpack.Decoder(_Event)
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class Resized(RuntimeError):
+class Resized(Misconfigured):
     """A log from before `topics resize` is read again: the touchpoints of one home would lie in two partitions."""
 
 

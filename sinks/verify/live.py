@@ -61,7 +61,7 @@ def moving(reader: Reader, since: int) -> set[Bucket]:
 
 def stages(reader: Reader) -> dict[tuple[str, int], tuple[str, int, bool]]:
     """What the sink was told of the definitions: name, patience in ms, is it the goal; by definition and rank."""
-    rows = reader.ask("SELECT definition, stage, name, patience_ms, is_goal FROM stages FINAL").rows
+    rows = reader.ask("SELECT definition, stage, name, patience_ms, is_goal FROM v_stages").rows
     return {(definition, rank): (name, patience, bool(goal)) for definition, rank, name, patience, goal in rows}
 
 

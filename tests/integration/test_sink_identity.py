@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sinks.generations import swap
 from sinks.reader import connect
 from sinks.writer import Refused
 from tests.integration.conftest import Tables
