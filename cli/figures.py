@@ -16,7 +16,7 @@ FROM
 (
     SELECT definition, 0 AS journeys FROM v_stages
     UNION ALL
-    SELECT definition, count() FROM journeys FINAL GROUP BY definition
+    SELECT definition, count() FROM v_journeys GROUP BY definition
 )
 GROUP BY definition ORDER BY found DESC, definition
 """
@@ -31,7 +31,8 @@ LEFT JOIN
         countIf(journey_stages.dropped_off) AS dropped_off, countIf(journey_stages.recovered) AS recovered,
         countIf(journey_stages.moved_on OR journey_stages.dropped_off OR journey_stages.recovered) AS decided
     FROM journey_stages
-    WHERE definition = {definition:String} AND started_at >= fromUnixTimestamp64Milli({since:Int64})
+    WHERE generation = (SELECT generation FROM live_generation) AND definition = {definition:String}
+        AND started_at >= fromUnixTimestamp64Milli({since:Int64})
         AND ({channel:String} = '' OR entry_channel = {channel:String})
     GROUP BY stage
 ) AS counted USING (stage)
@@ -47,7 +48,7 @@ FROM
         arrayFilter((step, rank) -> rank > 0, arrayEnumerate(path_stage), path_stage) AS staged,
         arrayFilter((step, place) -> place = 1 OR path_stage[step] != path_stage[staged[place - 1]],
             staged, arrayEnumerate(staged)) AS entries
-    FROM journeys FINAL
+    FROM v_journeys
     WHERE definition = {definition:String} AND started_at >= fromUnixTimestamp64Milli({since:Int64})
         AND ({channel:String} = '' OR entry_channel = {channel:String})
 )
@@ -61,13 +62,13 @@ _DROP_OFFS = """
 SELECT
     person_id, toUnixTimestamp64Milli(due_at), stage, path_channel[-1], path_touchpoint[-1]
 FROM journeys FINAL
-WHERE definition = {definition:String} AND status != 'completed'
+WHERE generation = (SELECT generation FROM live_generation) AND definition = {definition:String} AND status != 'completed'
     AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC')
 ORDER BY due_at DESC LIMIT {limit:UInt16}
 """
 _NAMES = """
 SELECT person_id, argMin(identifier, NOT startsWith(identifier, 'customer_id:'))
-FROM identities WHERE person_id IN {people:Array(UUID)} GROUP BY person_id
+FROM v_identities WHERE person_id IN {people:Array(UUID)} GROUP BY person_id
 """
 _TRANSITIONS = """
 SELECT touchpoint, next_touchpoint, sum(transitions) AS times

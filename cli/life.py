@@ -22,17 +22,21 @@ SUGGESTIONS = 5
 MAX_TYPOS = 2
 
 _PEOPLE = """
-SELECT identifier, person_id FROM identities FINAL WHERE identifier IN {identifiers:Array(String)} ORDER BY identifier
+SELECT identifier, person_id FROM v_identities WHERE identifier IN {identifiers:Array(String)} ORDER BY identifier
 """
 _TOUCHPOINTS = """
 SELECT
     event_id, toUnixTimestamp64Milli(occurred_at), sequence, channel, name, rules, amount, currency, feedback, score,
     sentiment, facts.feedback_text, facts.store, facts.identifiers
-FROM (SELECT * FROM person_touchpoints FINAL WHERE person_id = {person:UUID}) AS hers
+FROM
+(
+    SELECT * FROM person_touchpoints FINAL
+    WHERE generation = (SELECT generation FROM live_generation) AND person_id = {person:UUID}
+) AS hers
 LEFT JOIN
 (
     SELECT event_id, feedback_text, store, identifiers FROM touchpoints FINAL
-    WHERE event_id IN (SELECT event_id FROM person_touchpoints FINAL WHERE person_id = {person:UUID})
+    WHERE event_id IN (SELECT event_id FROM v_touchpoints WHERE person_id = {person:UUID})
 ) AS facts USING (event_id)
 """
 _SIMILAR = """
@@ -40,7 +44,7 @@ SELECT identifier FROM
 (
     SELECT DISTINCT identifier, substring(substring(identifier, position(identifier, ':') + 1), 1, 300) AS value,
         editDistance(value, {text:String}) AS typos
-    FROM identities
+    FROM v_identities
 )
 WHERE typos <= {most:UInt8} OR positionCaseInsensitiveUTF8(value, {text:String}) > 0
 ORDER BY typos, identifier LIMIT {limit:UInt8}

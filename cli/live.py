@@ -25,9 +25,10 @@ from cli.figures import DropOff, Refused, StageFigures, Transition
 from cli.meters import Meter, quantile
 from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas import topics
+from sinks.generations import live
 from sinks.reader import reader
 
-GROUPS = ("identity", "stitch", "sink")  # the legs, as Kafka knows them
+LEGS = ("identity", "stitch", "sink")
 NOTHING_REFUSED = Refused(0, 0, "")
 LISTED = 40  # lines of each list that are fetched; the screen shows as many as fit
 HISTORY_SECONDS, HISTORY_STEP = 120, 4  # of the rate before the watching began
@@ -74,6 +75,7 @@ class Watcher:
         self._opened = ExitStack()
         self._now = Snapshot()
         self._meter = Meter()
+        self._generation = topics.Generation(1)
         self._latencies: deque[tuple[float, dict[float, float]]] = deque()
 
     def __enter__(self) -> Watcher:
@@ -121,17 +123,18 @@ class Watcher:
     # --- Kafka ---------------------------------------------------------------------------------------------------
 
     def _read_kafka(self) -> None:
-        ends = self._ends([topic.name for topic in topics.TOPICS], LATEST)
+        ends = self._ends([topic.name for topic in self._generation.topics], LATEST)
         self._now.accepted = sum(end for one, end in ends.items() if one.topic == topics.TOUCHPOINTS.name)
         self._meter.add(time.time(), self._now.accepted)
         self._now.rate = self._meter.rate(10)
         self._now.rates = self._meter.series(HISTORY_STEP, HISTORY_SECONDS // HISTORY_STEP)
+        groups = {leg if leg == "sink" else self._generation.group(leg): leg for leg in LEGS}
         try:
-            committed = self._kafka.list_group_offsets(list(GROUPS))
+            committed = self._kafka.list_group_offsets(list(groups))
         except CoordinatorNotAvailableError:  # a broker that has never had a group
             committed = {}
         self._now.lags = {
-            group: sum(max(0, ends[one] - at.offset) for one, at in offsets.items() if one in ends)
+            groups[group]: sum(max(0, ends[one] - at.offset) for one, at in offsets.items() if one in ends)
             for group, offsets in committed.items()
         }
 
@@ -149,6 +152,7 @@ class Watcher:
     # --- ClickHouse ----------------------------------------------------------------------------------------------
 
     def _read_clickhouse(self) -> None:
+        self._generation = topics.Generation(live(self._reader))
         known = figures.definitions(self._reader)
         definition = self._wanted or self._now.definition or next(iter(known), "")
         if definition not in known:

@@ -13,6 +13,7 @@ from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
 from cli.funnel import funnel
+from cli.generations import app as generations_app
 from cli.identifiers import app as identifiers_app
 from cli.import_ import import_file
 from cli.journeys import journeys
@@ -59,6 +60,7 @@ app.command()(ledger)
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(topics_app, name="topics")
+app.add_typer(generations_app, name="replay")
 
 
 def main() -> None:

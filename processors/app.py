@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import structlog
 from aiokafka.errors import KafkaConnectionError
 from pydantic import ValidationError
 
-from processors.dead_letters import DeadLetters
+from processors.dead_letters import DeadLetters, refused_addresses
 from processors.identity import IdentityPartition
 from processors.settings import WorkerSettings
 from processors.stitching import StitchPartition
@@ -39,9 +40,21 @@ class IdentityLeg:
     definitions: Sequence[Definition]
     kinds: Kinds
     partitions: int
-    name: str = "identity"
-    sources: tuple[str, ...] = (topics.TOUCHPOINTS.name, topics.IDENTITY.name, topics.COMMANDS.name)
-    changelog: str = topics.IDENTITY_CHANGELOG.name
+    refused: frozenset[str] = frozenset()  # addresses that have their dead letter from another generation
+    replay_from: int = 0  # ms: what was appended earlier may be from before a resize
+
+    @property
+    def name(self) -> str:
+        return topics.Generation(self.settings.generation).group("identity")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        own = topics.Generation(self.settings.generation)
+        return tuple(own.topic(one).name for one in (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS))
+
+    @property
+    def changelog(self) -> str:
+        return topics.Generation(self.settings.generation).topic(topics.IDENTITY_CHANGELOG).name
 
     def partition(self, number: int) -> IdentityPartition:
         return IdentityPartition(
@@ -49,9 +62,10 @@ class IdentityLeg:
             self.definitions,
             secret=self.settings.secret.get_secret_value().encode(),
             partitions=self.partitions,
-            dead_letters=DeadLetters(topics.DEAD_LETTERS.name, self.partitions, "identity"),
+            dead_letters=DeadLetters(topics.DEAD_LETTERS.name, self.partitions, "identity", self.refused),
             kinds=self.kinds,
             generation=self.settings.generation,
+            resized_before=self.replay_from,
         )
 
 
@@ -62,9 +76,18 @@ class StitchLeg:
     settings: WorkerSettings
     definitions: Sequence[Definition]
     partitions: int
-    name: str = "stitch"
-    sources: tuple[str, ...] = (topics.PEOPLE.name,)
-    changelog: str = topics.STITCH_CHANGELOG.name
+
+    @property
+    def name(self) -> str:
+        return topics.Generation(self.settings.generation).group("stitch")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (topics.Generation(self.settings.generation).topic(topics.PEOPLE).name,)
+
+    @property
+    def changelog(self) -> str:
+        return topics.Generation(self.settings.generation).topic(topics.STITCH_CHANGELOG).name
 
     def partition(self, number: int) -> StitchPartition:
         return StitchPartition(
@@ -73,20 +96,27 @@ class StitchLeg:
             generation=self.settings.generation,
             partitions=self.partitions,
             max_touchpoints=self.settings.max_touchpoints,
-            journeys=topics.JOURNEYS.name,
+            journeys=topics.Generation(self.settings.generation).topic(topics.JOURNEYS).name,
             dead_letters=DeadLetters(topics.DEAD_LETTERS.name, self.partitions, "stitch"),
         )
 
 
-def legs(settings: WorkerSettings, partitions: int) -> tuple[Leg, ...]:
-    """Both legs. Raises DefinitionsError, KindsError."""
+def legs(settings: WorkerSettings, partitions: int, refused: frozenset[str] = frozenset()) -> dict[str, Leg]:
+    """Both legs by their names in generation 1. Raises DefinitionsError, KindsError."""
     definitions, kinds = load_definitions(settings.definitions), load_kinds(settings.identity)
-    return IdentityLeg(settings, definitions, kinds, partitions), StitchLeg(settings, definitions, partitions)
+    started = 0 if settings.generation == 1 else int(time.time() * 1000)
+    return {
+        "identity": IdentityLeg(settings, definitions, kinds, partitions, refused, started),
+        "stitch": StitchLeg(settings, definitions, partitions),
+    }
 
 
-async def _partitions(settings: WorkerSettings) -> int:
+async def _found(settings: WorkerSettings) -> tuple[int, frozenset[str]]:
+    """Partitions of the line; addresses that have their dead letter already, where another generation may have been there."""
     await wait_for_broker(settings)
-    return (await partition_counts(settings, [topics.TOUCHPOINTS.name]))[topics.TOUCHPOINTS.name]
+    counts = await partition_counts(settings, [topics.TOUCHPOINTS.name, topics.DEAD_LETTERS.name])
+    refused = await refused_addresses(settings) if settings.generation > 1 else frozenset()
+    return counts[topics.TOUCHPOINTS.name], refused
 
 
 def run(only: str | None = None) -> int:
@@ -98,7 +128,9 @@ def run(only: str | None = None) -> int:
         return 2
     configure("worker", settings.log_level)
     try:
-        chosen = [leg for leg in legs(settings, asyncio.run(_partitions(settings))) if only in (None, leg.name)]
+        chosen = {
+            name: leg for name, leg in legs(settings, *asyncio.run(_found(settings))).items() if only in (None, name)
+        }
     except (DefinitionsError, KindsError) as error:
         log.error("not started: a file of settings cannot be used", error=str(error))
         return 2
@@ -108,7 +140,8 @@ def run(only: str | None = None) -> int:
     if not chosen:
         log.error("not started", error=f"there is no leg {only!r}; choose identity or stitch")
         return 2
-    return run_legs(chosen, settings, STORES)
+    stores = {leg.name: STORES[name] for name, leg in chosen.items() if name in STORES}
+    return run_legs(list(chosen.values()), settings, stores)
 
 
 if __name__ == "__main__":

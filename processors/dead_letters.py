@@ -2,38 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, TypeVar
 
 import msgspec
+from aiokafka import TopicPartition
 
 from runtime.chunked.leg import Chunk, Output
-from runtime.kafka import partition_of
+from runtime.kafka import partition_counts, partition_of, reader
+from runtime.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.dead_letter import Reason, dead_letter
+from schemas.topics import DEAD_LETTERS
 
 T = TypeVar("T")
 
 
-class DeadLetters:
-    """Writes the dead letters of one leg: knows the topic, its partitions, and the time of the transaction."""
+class _Refused(msgspec.Struct):
+    leg: str = ""
+    address: str = ""
 
-    def __init__(self, topic: str, partitions: int, leg: Literal["identity", "stitch"]) -> None:
+
+_refused = msgspec.json.Decoder(_Refused)
+
+
+async def refused_addresses(kafka: KafkaSettings) -> frozenset[str]:
+    """Addresses of what the identity leg of any generation has refused, as far as the topic is kept. Raises KafkaError."""
+    count = (await partition_counts(kafka, [DEAD_LETTERS.name]))[DEAD_LETTERS.name]
+    found: set[str] = set()
+    async with reader(kafka, max_partition_fetch_bytes=4 << 20) as consumer:
+        partitions = [TopicPartition(DEAD_LETTERS.name, number) for number in range(count)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while [tp for tp in partitions if await consumer.position(tp) < ends[tp]]:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                letters = (_refused.decode(record.value) for record in records if record.value)
+                found.update(letter.address for letter in letters if letter.leg == "identity")
+    return frozenset(found)
+
+
+class DeadLetters:
+    """Writes the dead letters of one leg: knows the topic, its partitions, and what another generation has refused.
+
+    `refused` are addresses of records that have their letter: a replay comes to the same ones again.
+    """
+
+    def __init__(
+        self, topic: str, partitions: int, leg: Literal["identity", "stitch"], refused: Collection[str] = ()
+    ) -> None:
+        self._refused = refused
         self._topic = topic
         self._partitions = partitions
         self._leg = leg
 
     def output(
         self, raw: bytes, *, source: str, reason: Reason, address: str, message: str, at: int, path: str = ""
-    ) -> Output:
-        """A record for the dead letters' topic. `at` in ms UTC: append time of the refused record."""
+    ) -> list[Output]:
+        """A record for the dead letters' topic, or none if it is there. `at` in ms UTC: append time of the refused record."""
+        if address in self._refused:
+            return []
         letter = dead_letter(
             raw, source=source, leg=self._leg, reason=reason, message=message, address=address, at=at, path=path
         )
         key = source.encode()
-        return Output(self._topic, partition_of(key, self._partitions), key, encode(letter))
+        return [Output(self._topic, partition_of(key, self._partitions), key, encode(letter))]
 
-    def undecodable(self, chunk: Chunk, place: int, error: Exception) -> Output:
-        """A record of the chunk that is not what its topic holds."""
+    def undecodable(self, chunk: Chunk, place: int, error: Exception) -> list[Output]:
+        """For a record of the chunk that is not what its topic holds."""
         return self.output(
             chunk.values[place] or b"",
             source=chunk.topic,
@@ -63,5 +99,5 @@ def decode_each(
         try:
             good.append((place, decoder.decode(value or b"")))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            bad.append(letters.undecodable(chunk, place, error))
+            bad += letters.undecodable(chunk, place, error)
     return good, bad

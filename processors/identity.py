@@ -27,6 +27,7 @@ from processors.homes import BLOCKED, HOME, Assignment, Fact, Homes
 from processors.names import ACTOR, HEARD, LINK, Names
 from processors.stitching import DefinitionsChanged
 from processors.whos import WHO, Whos
+from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
@@ -35,7 +36,7 @@ from schemas.definition import Definition, Rules, content_hash
 from schemas.identity import DEFAULT_KINDS, Kinds, person_id
 from schemas.messages import Advert, Block, Follow, Link, Message, Order, Revised, Sighting
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
-from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS
+from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS, Generation
 from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
 FORMAT = b"\x02"
@@ -107,6 +108,10 @@ _event = msgspec.msgpack.Decoder(_Event)
 _pack = msgspec.msgpack.Encoder().encode
 
 
+class Resized(Misconfigured):
+    """A log from before `topics resize` is read again: the touchpoints of one home would lie in two partitions."""
+
+
 class IdentityPartition:
     """See the module. Implements `runtime.chunked.leg.Partition`."""
 
@@ -120,8 +125,15 @@ class IdentityPartition:
         dead_letters: DeadLetters,
         kinds: Kinds = DEFAULT_KINDS,
         generation: int = 1,
+        resized_before: int = 0,
     ) -> None:
+        """`resized_before`, ms: touchpoints that were appended until then may lie where their keys do not belong any more."""
         self._number, self._partitions, self._kinds = number, partitions, kinds
+        own = Generation(generation)
+        self._identity, self._people, self._identities = (
+            own.topic(topic).name for topic in (IDENTITY, PEOPLE, IDENTITIES)
+        )
+        self._resized_before = resized_before
         self._dead_letters = dead_letters
         self._base = generation << 48
         self._generation = generation
@@ -211,7 +223,7 @@ class IdentityPartition:
             self._open()
         if chunk.topic == TOUCHPOINTS.name:
             self._take_touchpoints(chunk)
-        elif chunk.topic == IDENTITY.name:
+        elif chunk.topic == self._identity:
             messages, refused = decode_each(_messages, chunk, self._dead_letters)
             self._out += refused
             for place, message in messages:
@@ -229,9 +241,11 @@ class IdentityPartition:
                 self._settle_down()
 
     def _take_touchpoints(self, chunk: Chunk) -> None:
+        if self._resized_before and chunk.timestamps[0] < self._resized_before:
+            self._require_own(chunk)
         seen, refused = decode_each(_decoder, chunk, self._dead_letters)
         self._out += refused
-        if refused:
+        if len(seen) < len(chunk.offsets):
             for place in set(range(len(chunk.offsets))) - {place for place, _ in seen}:
                 self._counting.count(UNKNOWN, chunk.timestamps[place], "rejected")
         shared_sources, homes, known_kinds, say = (
@@ -296,6 +310,15 @@ class IdentityPartition:
                 self._conflict(chunk, place, touchpoint)
             else:
                 count(source, arrived, "superseded")
+
+    def _require_own(self, chunk: Chunk) -> None:
+        """Resized unless each record of a log that is read again is where its key belongs."""
+        for offset, key in zip(chunk.offsets, chunk.keys, strict=True):
+            if key is not None and partition_of(key, self._partitions) != self._number:
+                raise Resized(
+                    f"touchpoints/{self._number}/{offset} was stored before the topics were resized and belongs to another "
+                    "partition now: this log cannot be replayed any more"
+                )
 
     def _order_kinds(self, given: tuple[str, ...]) -> _Ordered:
         """What kinds of identifiers mean that stand together, in configured order; remembered for the next time."""
@@ -363,7 +386,7 @@ class IdentityPartition:
         if partition == self._number:
             self._inbox.append(message)
         else:
-            self._out.append(Output(IDENTITY.name, partition, key.encode(), encode(message)))
+            self._out.append(Output(self._identity, partition, key.encode(), encode(message)))
 
     def _settle_down(self) -> None:
         """Take what we said to ourselves, until nothing is left."""
@@ -413,7 +436,7 @@ class IdentityPartition:
     ) -> None:
         owner, key, partition = self._placed(person)
         said = encode(Assigned(owner, event, revision, move, arrived, record, cause))
-        self._out.append(Output(PEOPLE.name, partition, key, said))
+        self._out.append(Output(self._people, partition, key, said))
 
     def _announce(self, name: str, person: str, shared: bool) -> None:
         self._announce_person(name, self._person(person), shared=shared)
@@ -421,7 +444,7 @@ class IdentityPartition:
     def _announce_person(self, identifier: str, person: bytes, *, shared: bool) -> None:
         key, own = identifier.encode(), self._person(identifier)
         row = Identity(identifier, person.hex(), own.hex(), self._now, self._base + self._version(), shared)
-        self._out.append(Output(IDENTITIES.name, self._at(identifier), key, encode(row)))
+        self._out.append(Output(self._identities, self._at(identifier), key, encode(row)))
 
     def _conflict(self, chunk: Chunk, place: int, touchpoint: Seen) -> None:
         self._refuse(
@@ -435,28 +458,26 @@ class IdentityPartition:
 
     def _refuse(self, chunk: Chunk, place: int, touchpoint: Seen, reason: Any, message: str) -> None:
         self._counting.count(touchpoint.source, chunk.timestamps[place], "rejected")
-        self._out.append(
-            self._dead_letters.output(
-                chunk.values[place] or b"",
-                source=touchpoint.source,
-                reason=reason,
-                address=f"{chunk.topic}/{chunk.partition}/{chunk.offsets[place]}",
-                message=message,
-                at=chunk.timestamps[place],
-                path="event_id" if reason == "conflicting" else "identifiers",
-            )
+        self._out += self._dead_letters.output(
+            chunk.values[place] or b"",
+            source=touchpoint.source,
+            reason=reason,
+            address=f"{chunk.topic}/{chunk.partition}/{chunk.offsets[place]}",
+            message=message,
+            at=chunk.timestamps[place],
+            path="event_id" if reason == "conflicting" else "identifiers",
         )
 
     def tick(self, now: int, read_to: Mapping[str, int]) -> None:
         if self._gathered is not None:
             self._open()
-        at = min(read_to.get(topic, 0) for topic in (TOUCHPOINTS.name, IDENTITY.name))
+        at = min(read_to.get(topic, 0) for topic in (TOUCHPOINTS.name, self._identity))
         # What waits for a name's answer has been read but is nobody's yet.
         at = min(at, min(self._homes.waiting.values(), default=at + 1) - 1)
         if at > self._read_to and now - self._said_at >= READ_TO_EVERY:
             self._read_to, self._said_at = at, now
             said = encode(ReadTo(self._number, at))
-            self._out += [Output(PEOPLE.name, p, None, said) for p in range(self._partitions)]
+            self._out += [Output(self._people, p, None, said) for p in range(self._partitions)]
 
     def pending(self) -> bool:
         return bool(self._out or (self._gathered is None and (self._homes.changed or self._changed_events)))

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from processors.rehash import Move, Moves, identity_moves, stitch_moves
+from runtime import generations
 from runtime.chunked.leg import Output
 from runtime.chunked.slices import Gathered
 from runtime.chunked.transaction import Transaction, commit, fence
@@ -47,28 +48,44 @@ _LEGS: tuple[tuple[str, tuple[topics.Topic, ...], topics.Topic, Moves], ...] = (
 )
 
 
-async def resize(kafka: KafkaSettings, partitions: int, progress: Callable[[str], None]) -> Resized:
-    """Grow all topics to `partitions`. Raises NotAtRest, ValueError. Safe to run again after it broke off."""
-    names = [topic.name for topic in topics.TOPICS]
+async def resize(
+    kafka: KafkaSettings, partitions: int, progress: Callable[[str], None], generation: int = 1
+) -> Resized:
+    """Grow all topics, of the one generation that there is, to `partitions`. Raises NotAtRest, ValueError.
+
+    Safe to run again after it broke off.
+    """
+    others = [number for number in generations.existing(kafka) if number != generation]
+    if others:
+        raise NotAtRest(
+            f"there are other generations than {generation}: {', '.join(map(str, others))}; set DESIRELINE_GENERATION to the "
+            "live one and take the others away first (`desireline replay drop`)"
+        )
+    own = topics.Generation(generation)
+    legs = [
+        (own.group(leg), [own.topic(one) for one in sources], own.topic(changelog), moves)
+        for leg, sources, changelog, moves in _LEGS
+    ]
+    names = [topic.name for topic in own.topics]
     counts = await partition_counts(kafka, names)
     if partitions < max(counts.values()):
         raise ValueError(
             f"topics have {max(counts.values())} partitions; Kafka cannot take partitions away, only add them"
         )
-    for group, sources, _, _ in _LEGS:
+    for group, sources, _, _ in legs:
         for source in sources:
             await _at_rest(kafka, group, source.name, counts[source.name])
     moved: dict[str, int] = {}
-    for group, _, changelog, moves in _LEGS:
+    for group, _, changelog, moves in legs:
         await _grow(kafka, changelog.name, partitions)
         progress(f"re-hashing the state of {group}")
         moved[group] = await _rehash(kafka, group, changelog.name, partitions, moves)
-    changelogs = {changelog.name for _, _, changelog, _ in _LEGS}
+    changelogs = {changelog.name for _, _, changelog, _ in legs}
     for name in names:
         if name not in changelogs:
             progress(f"growing {name}")
             await _grow(kafka, name, partitions)
-    for group, sources, _, _ in _LEGS:
+    for group, sources, _, _ in legs:
         for source in sources:
             await _begin(kafka, group, source.name, partitions)
     return Resized(moved)

@@ -36,5 +36,5 @@ class WorkerSettings(IdentitySettings):
         ge=1,
         le=65_535,
         validation_alias="DESIRELINE_GENERATION",
-        description="Upper 16 bits of every row's version.",
+        description="Which building of people and journeys this process belongs to; `desireline replay` makes the next.",
     )

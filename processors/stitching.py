@@ -148,7 +148,7 @@ class StitchPartition:
                 if record is not None and len(record.rules) != len(self._definitions):
                     raise ValueError(f"{len(record.rules)} rules for {len(self._definitions)} journey definitions")
             except ValueError as error:
-                self._rows.append(self._dead_letters.undecodable(chunk, place, error))
+                self._rows += self._dead_letters.undecodable(chunk, place, error)
                 continue
             value = people.get(person, nobody)
             end = len(value) - size

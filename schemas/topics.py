@@ -6,7 +6,9 @@ records are placed by Kafka's own default partitioner (murmur2 of the key), so a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -88,3 +90,48 @@ TOPICS = (
     IDENTITY_CHANGELOG,
     STITCH_CHANGELOG,
 )
+
+# What belongs to one generation of people and journeys; the others are shared by all.
+_OWN = (IDENTITY, PEOPLE, IDENTITIES, JOURNEYS, OUTCOMES, IDENTITY_CHANGELOG, STITCH_CHANGELOG)
+_SHARED = tuple(topic for topic in TOPICS if topic not in _OWN)
+_NAME = re.compile(r"(.+)\.g([1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The topics and consumer groups of one generation; the first has the plain names, `n` adds `.gn` to its own."""
+
+    number: int
+
+    def topic(self, topic: Topic) -> Topic:
+        """The topic as this generation knows it: its own, or the shared one."""
+        if self.number == 1 or topic not in _OWN:
+            return topic
+        return replace(topic, name=f"{topic.name}.g{self.number}")
+
+    def group(self, leg: str) -> str:
+        """Consumer group of a leg, and prefix of its transactional ids."""
+        return leg if self.number == 1 else f"{leg}.g{self.number}"
+
+    @property
+    def own(self) -> tuple[Topic, ...]:
+        """The topics that nobody else has: they go when the generation goes."""
+        return tuple(self.topic(topic) for topic in _OWN)
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Everything that it reads and writes."""
+        return tuple(self.topic(topic) for topic in TOPICS)
+
+
+def split(name: str) -> tuple[str, int]:
+    """A topic's name → the name that generation 1 has for it, and whose it is (1 for the shared ones too)."""
+    match = _NAME.fullmatch(name)
+    return (match[1], int(match[2])) if match else (name, 1)
+
+
+def pattern(names: Iterable[str]) -> str:
+    """A regular expression for these topics (by their plain names) of every generation."""
+    own = {topic.name for topic in _OWN}
+    each = (re.escape(name) + (r"(?:\.g[0-9]+)?" if name in own else "") for name in names)
+    return f"^(?:{'|'.join(each)})$"

@@ -35,7 +35,7 @@ from sinks.writer import Bad
 log = structlog.get_logger()
 UNEXPECTED = 70  # exit code: let the supervisor start us again
 DAY_MS = 86_400_000
-LEADING = TopicPartition(topics.JOURNEYS.name, 0)  # who reads this one refreshes the rollups
+LEADING = TopicPartition(topics.TOUCHPOINTS.name, 0)  # who reads this one refreshes the rollups
 
 
 class _Sent(msgspec.Struct):
@@ -73,11 +73,10 @@ async def run(
 ) -> None:
     """Sink until `stop`, then finish the batch, commit and return."""
     writer = HttpWriter(clickhouse)
-    delivery = Delivery(writer, settings.retry_seconds, stop)
-    stages = stage_lines(load_definitions(settings.journeys_file))
+    delivery = Delivery(writer, settings.retry_seconds, stop, settings.generation)
+    stages = stage_lines(load_definitions(settings.journeys_file), settings.generation)
     await delivery.until_available(lambda: writer.write("stages", stages), "stages")
     consumer = AIOKafkaConsumer(
-        *TABLES,
         **kafka.client(),
         group_id=settings.group,
         isolation_level="read_committed",
@@ -85,12 +84,13 @@ async def run(
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 << 20,
         fetch_max_wait_ms=100,
-        metadata_max_age_ms=5_000,  # partitions that `topics resize` adds are noticed that soon
+        metadata_max_age_ms=5_000,  # generations, and partitions that `topics resize` adds, are noticed that soon
         session_timeout_ms=6_000,
         heartbeat_interval_ms=1_500,
         rebalance_timeout_ms=10_000,
         max_poll_interval_ms=DAY_MS,  # while ClickHouse is away we do not poll, and keep our partitions
     )
+    consumer.subscribe(pattern=topics.pattern(TABLES))  # of every generation that there is
     producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
 
     async def deliver(batch: Mapping[str, Sequence[Record]]) -> None:

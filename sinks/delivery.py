@@ -26,10 +26,12 @@ class GaveUp(Exception):
 class Delivery:
     """Delivers batches; when ClickHouse is away it waits, and so does whoever awaits it: that is the back-pressure."""
 
-    def __init__(self, writer: Writer, longest_pause: float, stop: asyncio.Event) -> None:
+    def __init__(self, writer: Writer, longest_pause: float, stop: asyncio.Event, live: int = 1) -> None:
+        """`live` is the generation whose latency is worth measuring: another one is behind on purpose."""
         self._writer = writer
         self._longest_pause = longest_pause
         self._stop = stop
+        self._live = live
 
     async def deliver(self, batch: Mapping[str, Sequence[Record]]) -> list[Bad]:
         """Write the records (by topic) of a batch; returns the bad ones. Raises GaveUp when stopped without success."""
@@ -42,26 +44,27 @@ class Delivery:
         rows = rows_among(topic, records)
         if not rows:
             return []
-        if topic == topics.JOURNEYS.name:
-            return await self._deliver_journeys(rows)
+        name, generation = topics.split(topic)
+        if name == topics.JOURNEYS.name:
+            return await self._deliver_journeys(topic, rows, generation)
         bad = await self._write(topic, rows)
         if topic == topics.TOUCHPOINTS.name:
             _observe_latency("touchpoints", min(row.timestamp for row in rows))
         return bad
 
-    async def _deliver_journeys(self, rows: Sequence[Record]) -> list[Bad]:
-        journeys = await asyncio.to_thread(newest_journeys, rows)
-        bad = await self._write(topics.JOURNEYS.name, journeys.newest)
+    async def _deliver_journeys(self, topic: str, rows: Sequence[Record], generation: int) -> list[Bad]:
+        journeys = await asyncio.to_thread(newest_journeys, rows, generation)
+        bad = await self._write(topic, journeys.newest)
         # After the rows and before the commit: else a refresh could miss them, or a restart could forget the hours.
         await self.until_available(
             lambda: self._writer.write("dirty_hours", dirty_lines(journeys.dirty)), "dirty_hours"
         )
-        if journeys.oldest_arrival is not None:
+        if journeys.oldest_arrival is not None and generation == self._live:
             _observe_latency("journeys", journeys.oldest_arrival)
         return journeys.undecodable + bad
 
     async def _write(self, topic: str, rows: Sequence[Record]) -> list[Bad]:
-        table = TABLES[topic]
+        table = TABLES[topics.split(topic)[0]]
 
         def write(some: Sequence[Record]) -> None:
             self._writer.write(table, lines_of(topic, some))

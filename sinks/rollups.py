@@ -35,6 +35,7 @@ REST = 4  # a refresh may take at most one part in so many of the time
 class Dirty(NamedTuple):
     """One note of the sink."""
 
+    generation: int
     definition: str
     hour: datetime
     written_at: datetime
@@ -64,13 +65,19 @@ class Pass:
 
 
 def _recompute(client: Any, version: int, dirty: list[Dirty]) -> None:
+    for generation in sorted({note.generation for note in dirty}):
+        _recompute_generation(client, version, generation, [note for note in dirty if note.generation == generation])
+
+
+def _recompute_generation(client: Any, version: int, generation: int, dirty: list[Dirty]) -> None:
     definitions = tuple(sorted({note.definition for note in dirty}))
     hours = sorted({note.hour.strftime("%Y-%m-%d %H:%M:%S") for note in dirty})
     days = sorted({note.hour.date() for note in dirty})
+    parameters = {"generation": generation, "definitions": definitions, "version": version}
     for names, buckets, at_once in ((HOURLY, hours, HOURS_AT_ONCE), (DAILY, [str(day) for day in days], DAYS_AT_ONCE)):
         for some in _parts(buckets, at_once):
             for name in names:
-                client.execute(query(name), {"definitions": definitions, "buckets": some, "version": version})
+                client.execute(query(name), {**parameters, "buckets": some})
 
 
 def _parts(buckets: list[str], size: int) -> Iterable[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """From records of the topics to rows of the tables: what is put in front of a record, what is left out, what is noted.
 
-The server makes columns of the JSON (queries/insert_*.sql); here only what it cannot know is added: partition, offset and
-append time.
+The server makes columns of the JSON (queries/insert_*.sql); here only what it cannot know is added: partition, offset,
+append time, and the generation, where it is not the first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sinks.writer import Bad
 
 HOUR_SECONDS = 3600
 
-# Topic → table that its records become rows of.
+# Topic (by the name that generation 1 has for it) → table that its records become rows of.
 TABLES = {
     topics.TOUCHPOINTS.name: "touchpoints",
     topics.PEOPLE.name: "person_touchpoints",
@@ -56,16 +56,19 @@ def rows_among(topic: str, records: Iterable[Record]) -> list[Record]:
 
     A record without a value deletes its key from a compacted topic; here rows are deleted by erasure alone.
     """
-    if topic == topics.PEOPLE.name:
+    if topics.split(topic)[0] == topics.PEOPLE.name:
         return [record for record in records if record.value and not record.value.startswith(_WATERMARK)]
     return [record for record in records if record.value is not None]
 
 
 def lines_of(topic: str, records: Iterable[Record]) -> list[bytes]:
-    """The rows as JSON objects, with `_partition`, `_offset` and append time (`_at`) in front where the table needs them."""
-    if topic not in _WITH_POSITION:
-        return [record.value for record in records]
-    position = b'{"_partition":%d,"_offset":%d,"_at":%d,%b'
+    """The rows as JSON objects, with `_generation` in front if it is not the first, and `_partition`, `_offset` and append
+    time (`_at`) where the table needs them."""
+    name, generation = topics.split(topic)
+    start = b"{" if generation == 1 else b'{"_generation":%d,' % generation
+    if name not in _WITH_POSITION:
+        return [record.value if generation == 1 else start + record.value[1:] for record in records]
+    position = start + b'"_partition":%d,"_offset":%d,"_at":%d,%b'
     return [position % (r.partition, r.offset, r.timestamp, r.value[1:]) for r in records]
 
 
@@ -87,6 +90,7 @@ class DirtyHour(msgspec.Struct, frozen=True):
 
     definition: str
     hour: int
+    generation: int = 1
 
 
 class Journeys(NamedTuple):
@@ -98,8 +102,8 @@ class Journeys(NamedTuple):
     oldest_arrival: int | None  # ms
 
 
-def newest_journeys(records: Iterable[Record]) -> Journeys:
-    """Of several versions of one journey in a batch only the highest is worth writing."""
+def newest_journeys(records: Iterable[Record], generation: int = 1) -> Journeys:
+    """Of several versions of one journey (of this generation) in a batch only the highest is worth writing."""
     newest: dict[str, tuple[int, Record]] = {}
     dirty: set[tuple[str, int]] = set()
     undecodable = []
@@ -116,7 +120,7 @@ def newest_journeys(records: Iterable[Record]) -> Journeys:
         known = newest.get(head.journey_id)
         if known is None or known[0] <= head.version:
             newest[head.journey_id] = head.version, record
-    hours = {DirtyHour(definition, hour) for definition, hour in dirty}
+    hours = {DirtyHour(definition, hour, generation) for definition, hour in dirty}
     return Journeys([record for _, record in newest.values()], hours, undecodable, min(arrivals, default=None))
 
 

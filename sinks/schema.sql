@@ -21,11 +21,23 @@ CREATE TABLE dirty_hours
 (
     `definition` LowCardinality(String),
     `hour` DateTime('UTC'),
+    `generation` UInt16 DEFAULT 1,
     `written_at` DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )
 ENGINE = MergeTree
 ORDER BY (written_at, definition, hour)
 TTL toDateTime(written_at) + toIntervalDay(7)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE generations
+(
+    `generation` UInt16,
+    `live_since` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    `version` UInt64,
+    CONSTRAINT complete CHECK generation > 0
+)
+ENGINE = MergeTree
+ORDER BY version
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE identities
@@ -37,14 +49,17 @@ CREATE TABLE identities
     `shared` Bool,
     `source` LowCardinality(String),
     `version` UInt128 CODEC(ZSTD(1)),
+    `generation` UInt16 DEFAULT 1,
     CONSTRAINT complete CHECK notEmpty(identifier) AND (person_id != toUUID('00000000-0000-0000-0000-000000000000'))
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY identifier
+PRIMARY KEY identifier
+ORDER BY (identifier, generation)
 SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
 
 CREATE VIEW journey_stages
 (
+    `generation` UInt16 COMMENT 'Which rebuilding of people and journeys it belongs to',
     `journey_id` UUID COMMENT 'The journey',
     `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
     `started_at` DateTime64(3, 'UTC') COMMENT 'Start of the journey',
@@ -55,8 +70,9 @@ CREATE VIEW journey_stages
     `moved_on` UInt8 COMMENT 'Not dropped_off; left it for another stage or reached the goal',
     `completed` UInt8 COMMENT 'The journey reached its goal'
 )
-COMMENT 'One row per live journey and stage that it entered. Exact now.'
+COMMENT 'One row per journey and stage that it entered, of every generation. Exact now.'
 AS SELECT
+    generation,
     journey_id,
     definition,
     started_at,
@@ -69,6 +85,7 @@ AS SELECT
 FROM
 (
     SELECT
+        generation,
         journey_id,
         definition,
         started_at,
@@ -118,12 +135,14 @@ CREATE TABLE journeys
     `arrived_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
     `version` UInt64 CODEC(T64, ZSTD(1)),
     `is_deleted` UInt8,
+    `generation` UInt16 DEFAULT 1,
     CONSTRAINT complete CHECK notEmpty(definition) AND (journey_id != toUUID('00000000-0000-0000-0000-000000000000')),
     CONSTRAINT in_time CHECK (started_at >= toDateTime64('1990-01-01', 3, 'UTC')) AND (started_at < toDateTime64('2201-01-01', 3, 'UTC'))
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(started_at)
-ORDER BY (definition, started_at, journey_id)
+PRIMARY KEY (definition, started_at, journey_id)
+ORDER BY (definition, started_at, journey_id, generation)
 SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
 
 CREATE TABLE journeys_by_person
@@ -133,10 +152,12 @@ CREATE TABLE journeys_by_person
     `definition` LowCardinality(String),
     `started_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     `version` UInt64 CODEC(T64, ZSTD(1)),
-    `is_deleted` UInt8
+    `is_deleted` UInt8,
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
-ORDER BY (person_id, journey_id)
+PRIMARY KEY (person_id, journey_id)
+ORDER BY (person_id, journey_id, generation)
 SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
 
 CREATE MATERIALIZED VIEW journeys_to_persons TO journeys_by_person
@@ -146,7 +167,8 @@ CREATE MATERIALIZED VIEW journeys_to_persons TO journeys_by_person
     `definition` LowCardinality(String),
     `started_at` DateTime64(3, 'UTC'),
     `version` UInt64,
-    `is_deleted` UInt8
+    `is_deleted` UInt8,
+    `generation` UInt16
 )
 AS SELECT
     person_id,
@@ -154,7 +176,8 @@ AS SELECT
     definition,
     started_at,
     version,
-    is_deleted
+    is_deleted,
+    generation
 FROM journeys;
 
 CREATE TABLE ledger
@@ -172,6 +195,14 @@ CREATE TABLE ledger
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (leg, generation, partition, source, hour, decision)
 SETTINGS index_granularity = 8192;
+
+CREATE VIEW live_generation
+(
+    `generation` UInt16 COMMENT 'The generation that every view shows; `desireline replay swap` changes it'
+)
+COMMENT 'One row: which rebuilding of people and journeys is the live one. Exact now.'
+AS SELECT if(count() = 0, toUInt16(1), argMax(generations.generation, version)) AS generation
+FROM generations;
 
 CREATE TABLE migrations
 (
@@ -198,11 +229,13 @@ CREATE TABLE outcomes
     `historical` Bool,
     `retracted` Bool,
     `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1,
     CONSTRAINT complete CHECK outcome_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(at)
-ORDER BY (toStartOfHour(at), outcome_id)
+PRIMARY KEY (toStartOfHour(at), outcome_id)
+ORDER BY (toStartOfHour(at), outcome_id, generation)
 SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
 
 CREATE TABLE person_touchpoints
@@ -223,11 +256,13 @@ CREATE TABLE person_touchpoints
     `cause` LowCardinality(String),
     `version` UInt64 CODEC(T64, ZSTD(1)),
     `is_deleted` UInt8,
+    `generation` UInt16 DEFAULT 1,
     CONSTRAINT complete CHECK (person_id != toUUID('00000000-0000-0000-0000-000000000000')) AND (event_id != toUUID('00000000-0000-0000-0000-000000000000')),
     CONSTRAINT in_time CHECK is_deleted OR ((occurred_at >= toDateTime64('1990-01-01', 3, 'UTC')) AND (occurred_at < toDateTime64('2201-01-01', 3, 'UTC')))
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
-ORDER BY (person_id, event_id)
+PRIMARY KEY (person_id, event_id)
+ORDER BY (person_id, event_id, generation)
 SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
 
 CREATE TABLE refreshes
@@ -248,11 +283,13 @@ CREATE TABLE rollup_channel_paths
     `channel_path` Array(LowCardinality(String)),
     `journeys` UInt32 CODEC(T64, ZSTD(1)),
     `completed` UInt32 CODEC(T64, ZSTD(1)),
-    `version` UInt64 CODEC(T64, ZSTD(1))
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(day)
-ORDER BY (definition, day, entry_channel, channel_path)
+PRIMARY KEY (definition, day, entry_channel, channel_path)
+ORDER BY (definition, day, entry_channel, channel_path, generation)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE rollup_funnel
@@ -268,11 +305,13 @@ CREATE TABLE rollup_funnel
     `recovered` UInt32 CODEC(T64, ZSTD(1)),
     `decided` UInt32 CODEC(T64, ZSTD(1)),
     `completed` UInt32 CODEC(T64, ZSTD(1)),
-    `version` UInt64 CODEC(T64, ZSTD(1))
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(hour)
-ORDER BY (definition, hour, entry_channel, stage)
+PRIMARY KEY (definition, hour, entry_channel, stage)
+ORDER BY (definition, hour, entry_channel, stage, generation)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE rollup_steps
@@ -284,11 +323,13 @@ CREATE TABLE rollup_steps
     `channel` LowCardinality(String),
     `next_channel` LowCardinality(String),
     `journeys` UInt32 CODEC(T64, ZSTD(1)),
-    `version` UInt64 CODEC(T64, ZSTD(1))
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(day)
-ORDER BY (definition, day, entry_channel, step, channel, next_channel)
+PRIMARY KEY (definition, day, entry_channel, step, channel, next_channel)
+ORDER BY (definition, day, entry_channel, step, channel, next_channel, generation)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE rollup_touchpoints
@@ -314,11 +355,13 @@ CREATE TABLE rollup_touchpoints
     `ces_answers` UInt32 CODEC(T64, ZSTD(1)),
     `stars_sum` UInt32 CODEC(T64, ZSTD(1)),
     `stars_answers` UInt32 CODEC(T64, ZSTD(1)),
-    `version` UInt64 CODEC(T64, ZSTD(1))
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(day)
-ORDER BY (definition, day, entry_channel, channel, touchpoint)
+PRIMARY KEY (definition, day, entry_channel, channel, touchpoint)
+ORDER BY (definition, day, entry_channel, channel, touchpoint, generation)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE rollup_transitions
@@ -329,11 +372,13 @@ CREATE TABLE rollup_transitions
     `touchpoint` LowCardinality(String),
     `next_touchpoint` LowCardinality(String),
     `transitions` UInt32 CODEC(T64, ZSTD(1)),
-    `version` UInt64 CODEC(T64, ZSTD(1))
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(day)
-ORDER BY (definition, day, entry_channel, touchpoint, next_touchpoint)
+PRIMARY KEY (definition, day, entry_channel, touchpoint, next_touchpoint)
+ORDER BY (definition, day, entry_channel, touchpoint, next_touchpoint, generation)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE stages
@@ -343,10 +388,12 @@ CREATE TABLE stages
     `definition_version` UInt32,
     `name` LowCardinality(String),
     `patience_ms` UInt64,
-    `is_goal` Bool
+    `is_goal` Bool,
+    `generation` UInt16 DEFAULT 1
 )
 ENGINE = ReplacingMergeTree(definition_version)
-ORDER BY (definition, stage)
+PRIMARY KEY (definition, stage)
+ORDER BY (definition, stage, generation)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE touchpoints
@@ -420,6 +467,10 @@ FROM
         status
     FROM journeys
     FINAL
+    WHERE generation = (
+        SELECT generation
+        FROM live_generation
+    )
 )
 GROUP BY
     definition,
@@ -446,7 +497,10 @@ AS SELECT
     completed
 FROM rollup_channel_paths
 FINAL
-WHERE journeys > 0;
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (journeys > 0);
 
 CREATE VIEW v_daily_steps
 (
@@ -469,7 +523,10 @@ AS SELECT
     journeys
 FROM rollup_steps
 FINAL
-WHERE journeys > 0;
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (journeys > 0);
 
 CREATE VIEW v_daily_touchpoints
 (
@@ -520,7 +577,10 @@ AS SELECT
     stars_answers
 FROM rollup_touchpoints
 FINAL
-WHERE touchpoints > 0;
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (touchpoints > 0);
 
 CREATE VIEW v_daily_transitions
 (
@@ -541,7 +601,10 @@ AS SELECT
     transitions
 FROM rollup_transitions
 FINAL
-WHERE transitions > 0;
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (transitions > 0);
 
 CREATE VIEW v_dead_letters
 (
@@ -608,6 +671,10 @@ FROM
         sum(journey_stages.dropped_off) AS dropped_off,
         sum(journey_stages.recovered) AS recovered
     FROM journey_stages
+    WHERE generation = (
+        SELECT generation
+        FROM live_generation
+    )
     GROUP BY
         definition,
         day,
@@ -622,6 +689,10 @@ LEFT JOIN
         name
     FROM stages
     FINAL
+    WHERE generation = (
+        SELECT generation
+        FROM live_generation
+    )
 ) AS named USING (definition, stage);
 
 CREATE VIEW v_funnel
@@ -656,7 +727,10 @@ FROM
     SELECT *
     FROM rollup_funnel
     FINAL
-    WHERE entered > 0
+    WHERE (generation = (
+        SELECT generation
+        FROM live_generation
+    )) AND (entered > 0)
 ) AS counted
 LEFT JOIN
 (
@@ -666,6 +740,10 @@ LEFT JOIN
         name
     FROM stages
     FINAL
+    WHERE generation = (
+        SELECT generation
+        FROM live_generation
+    )
 ) AS named USING (definition, stage);
 
 CREATE VIEW v_identities
@@ -682,7 +760,11 @@ AS SELECT
     shared,
     at
 FROM identities
-FINAL;
+FINAL
+WHERE generation = (
+    SELECT generation
+    FROM live_generation
+);
 
 CREATE VIEW v_journeys
 (
@@ -746,7 +828,11 @@ AS SELECT
     path_stage,
     arrived_at
 FROM journeys
-FINAL;
+FINAL
+WHERE generation = (
+    SELECT generation
+    FROM live_generation
+);
 
 CREATE VIEW v_ledger
 (
@@ -795,8 +881,8 @@ FROM
         FROM ledger
         FINAL
         WHERE generation = (
-            SELECT max(generation)
-            FROM ledger
+            SELECT generation
+            FROM live_generation
         )
         UNION ALL
         SELECT
@@ -895,7 +981,10 @@ AS SELECT
     historical
 FROM outcomes
 FINAL
-WHERE NOT retracted;
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (NOT retracted);
 
 CREATE VIEW v_person_aliases
 (
@@ -908,16 +997,25 @@ AS SELECT
     person_id
 FROM identities
 FINAL
-WHERE (own_id NOT IN (person_id, toUUID('00000000-0000-0000-0000-000000000000'))) AND (own_id NOT IN (
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (own_id NOT IN (person_id, toUUID('00000000-0000-0000-0000-000000000000'))) AND (own_id NOT IN (
     SELECT person_id
     FROM person_touchpoints
     FINAL
-    WHERE person_id IN (
+    WHERE (generation = (
+        SELECT generation
+        FROM live_generation
+    )) AND (person_id IN (
         SELECT own_id
         FROM identities
         FINAL
-        WHERE own_id != person_id
-    )
+        WHERE (generation = (
+            SELECT generation
+            FROM live_generation
+        )) AND (own_id != person_id)
+    ))
 ));
 
 CREATE VIEW v_restatements
@@ -948,7 +1046,10 @@ FROM
         argMax(arrived_at, version) AS left_at,
         max(version) AS left_with
     FROM person_touchpoints
-    WHERE is_deleted
+    WHERE (generation = (
+        SELECT generation
+        FROM live_generation
+    )) AND is_deleted
     GROUP BY
         person_id,
         event_id
@@ -960,11 +1061,17 @@ LEFT JOIN
         argMax(person_id, version) AS owner
     FROM person_touchpoints
     FINAL
-    WHERE event_id IN (
+    WHERE (generation = (
+        SELECT generation
+        FROM live_generation
+    )) AND (event_id IN (
         SELECT event_id
         FROM person_touchpoints
-        WHERE is_deleted
-    )
+        WHERE (generation = (
+            SELECT generation
+            FROM live_generation
+        )) AND is_deleted
+    ))
     GROUP BY event_id
 ) AS present USING (event_id)
 WHERE notEmpty(why) AND (owner != person_id);
@@ -985,7 +1092,11 @@ AS SELECT
     patience_ms,
     is_goal
 FROM stages
-FINAL;
+FINAL
+WHERE generation = (
+    SELECT generation
+    FROM live_generation
+);
 
 CREATE VIEW v_touchpoint_facts
 (
@@ -1091,7 +1202,11 @@ AS SELECT
     sentiment,
     arrived_at
 FROM person_touchpoints
-FINAL;
+FINAL
+WHERE generation = (
+    SELECT generation
+    FROM live_generation
+);
 
 CREATE VIEW v_transitions
 (
@@ -1119,6 +1234,10 @@ FROM
         path_touchpoint
     FROM journeys
     FINAL
+    WHERE generation = (
+        SELECT generation
+        FROM live_generation
+    )
 )
 ARRAY JOIN
     arrayPopBack(path_touchpoint) AS touchpoint,

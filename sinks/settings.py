@@ -16,6 +16,13 @@ class SinkSettings(ProcessSettings):
     group: str = Field(
         "sink", validation_alias="DESIRELINE_SINK_GROUP", description="Consumer group; one per database that is filled."
     )
+    generation: int = Field(
+        1,
+        ge=1,
+        le=65_535,
+        validation_alias="DESIRELINE_GENERATION",
+        description="The live generation: whose names of stages it writes, and whose latency it measures; it fills all.",
+    )
     batch_rows: int = Field(
         10_000,
         ge=1,

@@ -8,8 +8,8 @@ from schemas.codec import encode
 from schemas.definition import Definition
 
 
-def stage_lines(definitions: Iterable[Definition]) -> list[bytes]:
-    """One JSON object per definition and stage, for queries/insert_stages.sql."""
+def stage_lines(definitions: Iterable[Definition], generation: int = 1) -> list[bytes]:
+    """One JSON object per definition and stage, as this generation has them, for queries/insert_stages.sql."""
     return [
         encode(
             {
@@ -19,6 +19,7 @@ def stage_lines(definitions: Iterable[Definition]) -> list[bytes]:
                 "name": stage.name,
                 "patience_ms": stage.patience,
                 "is_goal": stage.name == definition.goal,
+                "generation": generation,
             }
         )
         for definition in definitions

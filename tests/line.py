@@ -145,10 +145,10 @@ class Line:
             assert self._children[name].alive, f"{name} {self._children[name].how_it_ended()}"
         return {name: self._children[name].pid for name in sorted(self._wanted)}
 
-    def add_worker(self) -> str:
-        """Another worker, not yet started; its name."""
+    def add_worker(self, **environment: str) -> str:
+        """Another worker, with this added to its environment, not yet started; its name."""
         name = f"worker-{1 + sum(known.startswith('worker-') for known in self._children)}"
-        self._add_ours(name, "processors.app")
+        self._add_ours(name, "processors.app", environment)
         return name
 
     def start(self, name: str, *, wait: bool = True) -> None:
@@ -267,11 +267,13 @@ class Line:
         self._children[name] = Child(name, argv, log, {**self.environment, **added, **own})
         self._ready[name] = ready
 
-    def _add_ours(self, name: str, module: str) -> None:
+    def _add_ours(self, name: str, module: str, environment: Mapping[str, str] | None = None) -> None:
         """A process of ours that is ready when its metrics can be read."""
         port = self._port()
         ready = partial(_answers, port, "/metrics")
-        self._add(name, [sys.executable, "-m", module], ready, {"DESIRELINE_METRICS_PORT": str(port)})
+        self._add(
+            name, [sys.executable, "-m", module], ready, {"DESIRELINE_METRICS_PORT": str(port), **(environment or {})}
+        )
 
 
 def _answers(port: int, path: str) -> bool:

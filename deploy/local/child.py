@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,17 +12,7 @@ from pathlib import Path
 from deploy.local.errors import StackError
 from deploy.local.logs import rotate, tail
 from deploy.local.processes import Identity
-
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _end_with(parent: int) -> None:
-    """Between fork and exec: ask Linux for SIGTERM when the parent dies; elsewhere the next start finds what is left."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
+from runtime.orphans import end_with
 
 
 class Child:
@@ -80,7 +68,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=os.environ | self.environment,
                 start_new_session=True,  # the terminal's Ctrl-C is for the supervisor, which stops in order
-                preexec_fn=lambda: _end_with(parent),  # noqa: PLW1509 - one prctl and one getppid, no lock taken
+                preexec_fn=lambda: end_with(parent),  # noqa: PLW1509 - one prctl and one getppid, no lock taken
             )
         self.identity = Identity.of(self._process.pid)  # exists: even if it has ended, nobody has waited for it yet
 

@@ -15,12 +15,13 @@ SELECT
         arraySlice(drop_off_step, 1, ended), arrayMap(at -> toUnixTimestamp64Milli(at), arraySlice(recovered_at, 1, ended)),
         feedback_kind, feedback_score, feedback_step, arrayMap(at -> toUnixTimestamp64Milli(at), path_time), path_channel,
         path_touchpoint, path_stage
-    )),
+    )) AS line,
     ''
 FROM
 (
     SELECT *, arrayCount(at -> at > toDateTime64(0, 3, 'UTC'), recovered_at) AS ended
     FROM journeys FINAL
+    WHERE generation = {generation:UInt16}
 )
 ORDER BY definition, started_at, journey_id
 SETTINGS max_bytes_before_external_sort = 1000000000

@@ -5,6 +5,6 @@ SELECT
     )),
     ''
 FROM outcomes FINAL
-WHERE NOT retracted AND toUnixTimestamp64Milli(at) <= {as_of:Int64}
+WHERE generation = {generation:UInt16} AND NOT retracted AND toUnixTimestamp64Milli(at) <= {as_of:Int64}
 ORDER BY outcome_id
 SETTINGS max_bytes_before_external_sort = 1000000000

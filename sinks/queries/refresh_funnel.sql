@@ -1,7 +1,8 @@
 INSERT INTO rollup_funnel
 SELECT
     hour, definition, entry_channel, stage, sum(n_entered), sum(n_moved_on), sum(n_dropped_off),
-    sum(n_entered) - sum(n_moved_on) - sum(n_dropped_off), sum(n_recovered), sum(n_decided), sum(n_completed), %(version)s
+    sum(n_entered) - sum(n_moved_on) - sum(n_dropped_off), sum(n_recovered), sum(n_decided), sum(n_completed), %(version)s,
+    %(generation)s
 FROM
 (
     SELECT
@@ -9,11 +10,11 @@ FROM
         countIf(moved_on) AS n_moved_on, countIf(dropped_off) AS n_dropped_off, countIf(recovered) AS n_recovered,
         countIf(moved_on OR dropped_off OR recovered) AS n_decided, countIf(completed) AS n_completed
     FROM journey_stages
-    WHERE definition IN %(definitions)s AND toStartOfHour(started_at, 'UTC') IN %(buckets)s
+    WHERE generation = %(generation)s AND definition IN %(definitions)s AND toStartOfHour(started_at, 'UTC') IN %(buckets)s
     GROUP BY hour, definition, entry_channel, stage
     UNION ALL
     SELECT hour, definition, entry_channel, stage, 0, 0, 0, 0, 0, 0
     FROM rollup_funnel FINAL
-    WHERE definition IN %(definitions)s AND hour IN %(buckets)s AND entered > 0
+    WHERE generation = %(generation)s AND definition IN %(definitions)s AND hour IN %(buckets)s AND entered > 0
 )
 GROUP BY hour, definition, entry_channel, stage

@@ -4,7 +4,7 @@ INSERT INTO rollup_touchpoints
 SELECT
     day, definition, entry_channel, channel, touchpoint, sum(n), sum(n_journeys), sum(n_dropped_after), sum(n_repeats),
     sum(n_escalations), sum(n_wait_ms), sum(n_promoters), sum(n_detractors), sum(n_nps), sum(n_satisfied), sum(n_csat),
-    sum(n_easy), sum(n_ces_sum), sum(n_ces), sum(n_stars_sum), sum(n_stars), %(version)s
+    sum(n_easy), sum(n_ces_sum), sum(n_ces), sum(n_stars_sum), sum(n_stars), %(version)s, %(generation)s
 FROM
 (
     SELECT
@@ -43,7 +43,7 @@ FROM
                         status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC')
                     ) AS silent
                 FROM journeys FINAL
-                WHERE definition IN %(definitions)s AND toDate(started_at) IN %(buckets)s
+                WHERE generation = %(generation)s AND definition IN %(definitions)s AND toDate(started_at) IN %(buckets)s
             )
         )
         ARRAY JOIN
@@ -55,6 +55,6 @@ FROM
     UNION ALL
     SELECT day, definition, entry_channel, channel, touchpoint, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM rollup_touchpoints FINAL
-    WHERE definition IN %(definitions)s AND day IN %(buckets)s AND touchpoints > 0
+    WHERE generation = %(generation)s AND definition IN %(definitions)s AND day IN %(buckets)s AND touchpoints > 0
 )
 GROUP BY day, definition, entry_channel, channel, touchpoint

@@ -10,6 +10,7 @@ SELECT
         arrayMap(at -> toUnixTimestamp64Milli(at), path_time), path_channel, path_touchpoint, path_stage
     )) AS row
 FROM journeys FINAL
-WHERE empty({people:Array(UUID)}) OR has({people:Array(UUID)}, person_id)
+WHERE generation = (SELECT generation FROM live_generation)
+    AND (empty({people:Array(UUID)}) OR has({people:Array(UUID)}, person_id))
 ORDER BY id
 SETTINGS max_bytes_before_external_sort = 1000000000

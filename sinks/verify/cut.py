@@ -19,24 +19,34 @@ from runtime.settings import KafkaSettings
 from schemas import topics
 from sinks.rows import TABLES
 
-IDENTITY = "identity", (topics.TOUCHPOINTS.name, topics.IDENTITY.name, topics.COMMANDS.name)
-STITCH = "stitch", (topics.PEOPLE.name,)
+IDENTITY = "identity", (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS)
+STITCH = "stitch", (topics.PEOPLE,)
+SUNK = tuple(topic for topic in topics.TOPICS if topic.name in TABLES)
 OWED_SECONDS = 1.5  # longer than the stitch leg holds back the row of an open journey
 PAUSE_SECONDS = 0.25
 
 
-async def through(kafka: KafkaSettings, sink_group: str, seconds: float) -> str:
-    """Return when the line is through with what is in the logs now, or after `seconds`: then what it is behind with, else "".
+async def through(kafka: KafkaSettings, sink_group: str, seconds: float, generation: int = 1) -> str:
+    """Return when this generation is through with what is in the logs now, or after `seconds`: then what it is behind with,
+    else "".
 
     The identity leg is asked three times: what it says to itself goes through its own log. Raises KafkaError.
     """
     deadline = time.monotonic() + seconds
-    for group, read in (IDENTITY, IDENTITY, IDENTITY, STITCH):
-        behind = await _caught_up(kafka, group, read, deadline)
+    own = topics.Generation(generation)
+    for leg, read in (IDENTITY, IDENTITY, IDENTITY, STITCH):
+        behind = await _caught_up(kafka, own.group(leg), [own.topic(one).name for one in read], deadline)
         if behind:
             return behind
     await asyncio.sleep(OWED_SECONDS)
-    return await _caught_up(kafka, sink_group, tuple(TABLES), deadline)
+    return await _caught_up(kafka, sink_group, [own.topic(one).name for one in SUNK], deadline)
+
+
+async def sunk(kafka: KafkaSettings, sink_group: str, seconds: float, generation: int) -> str:
+    """As `through`, for the sink alone, and what belongs to this generation alone. Raises KafkaError."""
+    own = {topic.name for topic in topics.Generation(generation).own}
+    read = [topic.name for topic in map(topics.Generation(generation).topic, SUNK) if topic.name in own]
+    return await _caught_up(kafka, sink_group, read, time.monotonic() + seconds)
 
 
 class _Said(msgspec.Struct):

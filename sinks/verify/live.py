@@ -17,6 +17,7 @@ from sinks.verify.figures import ROLLUPS, Group
 
 COLUMNS = [name for name in Journey.__struct_fields__ if name not in ("arrived_at", "version", "is_deleted")]
 IDS_AT_ONCE = 1_000
+LIVE = "generation = (SELECT generation FROM live_generation)"
 _decode = msgspec.json.Decoder().decode
 
 
@@ -44,7 +45,7 @@ def figures(reader: Reader, table: str) -> dict[Group, tuple[int, ...]]:
     definition, bucket, *groups = rollup.groups
     start = "toUnixTimestamp(hour)" if rollup.hourly else "toUInt32(day)"
     columns = ", ".join((definition, f"{start} AS start_of_{bucket}", *groups, *rollup.counts))
-    sql = f"SELECT {columns} FROM {table} FINAL WHERE {rollup.counts[0]} > 0"  # noqa: S608 - names of our own
+    sql = f"SELECT {columns} FROM {table} FINAL WHERE {LIVE} AND {rollup.counts[0]} > 0"  # noqa: S608 - names of our own
     size = len(rollup.groups)
     return {tuple(map(_plain, row[:size])): tuple(row[size:]) for row in reader.stream(sql)}
 
@@ -60,7 +61,7 @@ def moving(reader: Reader, since: int) -> set[Bucket]:
 
 def stages(reader: Reader) -> dict[tuple[str, int], tuple[str, int, bool]]:
     """What the sink was told of the definitions: name, patience in ms, is it the goal; by definition and rank."""
-    rows = reader.ask("SELECT definition, stage, name, patience_ms, is_goal FROM stages FINAL").rows
+    rows = reader.ask("SELECT definition, stage, name, patience_ms, is_goal FROM v_stages").rows
     return {(definition, rank): (name, patience, bool(goal)) for definition, rank, name, patience, goal in rows}
 
 
@@ -72,7 +73,8 @@ def server_time(reader: Reader) -> int:
 def changed_people(reader: Reader, people: Iterable[str], after: int) -> set[str]:
     """Of these people, who gained or lost a touchpoint by something that arrived after `after`, ms UTC."""
     sql = (
-        "SELECT lower(hex(UUIDToNum(person_id))) FROM person_touchpoints WHERE has({ids:Array(UUID)}, person_id) "
+        "SELECT lower(hex(UUIDToNum(person_id))) FROM person_touchpoints "
+        "WHERE generation = (SELECT generation FROM live_generation) AND has({ids:Array(UUID)}, person_id) "
         "GROUP BY person_id HAVING max(toUnixTimestamp64Milli(arrived_at)) > {after:Int64}"
     )
     return _of(reader, people, sql, after=after)

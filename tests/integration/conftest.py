@@ -11,6 +11,7 @@ import pytest
 
 from runtime.settings import ClickHouseSettings
 from schemas.definition import load_definitions
+from schemas.topics import split
 from sinks import digest
 from sinks.clickhouse import HttpWriter
 from sinks.migrate import migrate
@@ -53,12 +54,13 @@ class Tables:
     ) -> None:
         """`values` as the records of a topic that follow one another, appended at `at` (ms UTC)."""
         records = [FakeRecord(topic, offset, value, partition, at) for offset, value in enumerate(values, first_offset)]
-        if topic == "journeys":
-            journeys = newest_journeys(records)
+        name, generation = split(topic)
+        if name == "journeys":
+            journeys = newest_journeys(records, generation)
             self.writer.write("journeys", lines_of(topic, journeys.newest))
             self.writer.write("dirty_hours", dirty_lines(journeys.dirty))
         else:
-            self.writer.write(TABLES[topic], lines_of(topic, records))
+            self.writer.write(TABLES[name], lines_of(topic, records))
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with reader(self.settings) as one:

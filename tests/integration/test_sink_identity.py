@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sinks.generations import swap
 from sinks.reader import connect
 from sinks.writer import Refused
 from tests.integration.conftest import Tables
@@ -51,6 +52,9 @@ def test_the_latest_counts_of_every_partition_are_added_up(tables: Tables) -> No
 
 def test_only_the_live_generation_counts(tables: Tables) -> None:
     tables.write("ledger", [counted({"stored": 7}), counted({"stored": 8}, generation=2)])
+    assert ledger(tables) == {("shop", 0): {"sent": 7, "stored": 7}}
+    with connect(tables.settings) as client:
+        swap(client, 2)
     assert ledger(tables) == {("shop", 0): {"sent": 8, "stored": 8}}
 
 

@@ -14,6 +14,7 @@ from sinks.migrate import FOLDER, MigrationError, applied, expected, migrate, pe
 from sinks.reader import connect
 
 pytestmark = pytest.mark.integration
+GENERATIONS = next(migration.number for migration in expected() if migration.name == "generations")
 GOLDEN = FOLDER.parent / "schema.sql"
 
 
@@ -44,6 +45,31 @@ def test_a_broken_off_run_is_finished_by_the_next(empty_database: ClickHouseSett
         migrate(empty_database, tmp_path)
     broken.write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ORDER BY x;\n")
     assert [migration.name for migration in migrate(empty_database, tmp_path)] == ["broken"]
+
+
+def test_rows_of_the_release_before_are_of_generation_one(empty_database: ClickHouseSettings, tmp_path: Path) -> None:
+    """The sort key grows without a rewrite: what was written before and after is one row, and another generation's is not."""
+    for file in sorted(FOLDER.glob("*.sql"))[: GENERATIONS - 1]:
+        shutil.copy(file, tmp_path)
+    migrate(empty_database, tmp_path)
+    insert = (
+        "INSERT INTO identities (identifier, person_id, version{column}) "
+        "SELECT 'email:a@b.c', toUUID('00000000-0000-0000-0000-00000000000{n}'), {n}{value}"
+    )
+    with connect(empty_database) as client:
+        client.execute(insert.format(n=1, column="", value=""))
+        migrate(empty_database)
+        read = "SELECT toString(person_id), generation FROM identities FINAL ORDER BY generation"
+        assert client.execute(read) == [("00000000-0000-0000-0000-000000000001", 1)]
+        client.execute(insert.format(n=2, column="", value=""))
+        client.execute(insert.format(n=3, column=", generation", value=", 2"))
+        for _ in range(2):
+            found = [(person[-1], generation) for person, generation in client.execute(read)]
+            assert found == [("2", 1), ("3", 2)]
+            client.execute("OPTIMIZE TABLE identities FINAL")
+        assert [person for person, *_ in client.execute("SELECT toString(person_id) FROM v_identities")] == [
+            "00000000-0000-0000-0000-000000000002"
+        ]
 
 
 def test_an_edited_migration_is_refused(database: ClickHouseSettings, tmp_path: Path) -> None:

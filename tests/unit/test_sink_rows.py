@@ -55,7 +55,7 @@ def test_every_rewritten_hour_is_dirty_also_that_of_a_row_that_is_not_written() 
         DirtyHour("purchase", MARCH // 1000),
         DirtyHour("purchase", MARCH // 1000 + 5 * 3600),
     }
-    assert json.loads(encode(next(iter(found.dirty)))).keys() == {"definition", "hour"}
+    assert json.loads(encode(next(iter(found.dirty)))).keys() == {"definition", "hour", "generation"}
 
 
 def test_what_is_no_journey_keeps_its_address() -> None:

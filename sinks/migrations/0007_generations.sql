@@ -1,0 +1,492 @@
+-- People and journeys may be rebuilt beside the live ones: rows belong to a generation, and a row in `generations` says which
+-- one everybody reads.
+
+-- Only a column without a default may join a sort key without a rewrite of the parts; the default that follows is what rows of
+-- the release before, which are of generation 1, are then read with. A sink of the release before that writes between the two
+-- statements makes rows of generation 0; they are written again, as what they are, after the views.
+ALTER TABLE person_touchpoints ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (person_id, event_id, generation);
+
+ALTER TABLE person_touchpoints MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE identities ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (identifier, generation);
+
+ALTER TABLE identities MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE journeys ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, started_at, journey_id, generation);
+
+ALTER TABLE journeys MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE journeys_by_person ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (person_id, journey_id, generation);
+
+ALTER TABLE journeys_by_person MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE outcomes ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (toStartOfHour(at), outcome_id, generation);
+
+ALTER TABLE outcomes MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE stages ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, stage, generation);
+
+ALTER TABLE stages MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE rollup_funnel ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, hour, entry_channel, stage, generation);
+
+ALTER TABLE rollup_funnel MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE rollup_transitions ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, day, entry_channel, touchpoint, next_touchpoint, generation);
+
+ALTER TABLE rollup_transitions MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE rollup_steps ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, day, entry_channel, step, channel, next_channel, generation);
+
+ALTER TABLE rollup_steps MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE rollup_touchpoints ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, day, entry_channel, channel, touchpoint, generation);
+
+ALTER TABLE rollup_touchpoints MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE rollup_channel_paths ADD COLUMN IF NOT EXISTS generation UInt16, MODIFY ORDER BY (definition, day, entry_channel, channel_path, generation);
+
+ALTER TABLE rollup_channel_paths MODIFY COLUMN generation UInt16 DEFAULT 1;
+
+ALTER TABLE dirty_hours ADD COLUMN IF NOT EXISTS generation UInt16 DEFAULT 1 AFTER hour;
+
+ALTER TABLE journeys_to_persons MODIFY QUERY
+SELECT person_id, journey_id, definition, started_at, version, is_deleted, generation FROM journeys;
+
+-- Which generation is read, since when; the highest version counts. Without any row it is the first.
+CREATE TABLE IF NOT EXISTS generations
+(
+    generation UInt16,
+    live_since DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    version    UInt64,
+    CONSTRAINT complete CHECK generation > 0
+)
+ENGINE = MergeTree
+ORDER BY version;
+
+CREATE VIEW IF NOT EXISTS live_generation
+(
+    generation UInt16 COMMENT 'The generation that every view shows; `desireline replay swap` changes it'
+)
+AS SELECT if(count() = 0, toUInt16(1), argMax(generations.generation, version)) AS generation FROM generations
+COMMENT 'One row: which rebuilding of people and journeys is the live one. Exact now.';
+
+CREATE OR REPLACE VIEW v_touchpoints
+(
+    person_id   UUID COMMENT 'The customer; ids change when two customers turn out to be one',
+    event_id    UUID COMMENT 'The touchpoint; joins v_touchpoint_facts',
+    occurred_at DateTime64(3, 'UTC') COMMENT 'When it happened, UTC, after correction of the clock',
+    sequence    Nullable(Int32) COMMENT 'Order within its stream where times are equal',
+    channel     LowCardinality(String) COMMENT 'Where it happened: web, store, call_center, …',
+    name        LowCardinality(String) COMMENT 'What happened',
+    stages      Array(UInt8) COMMENT 'Rank of its stage per journey definition, in the order of journeys.yaml; 0: none',
+    amount      Int64 COMMENT 'Money in minor units of the currency; negative: refund; never add up over currencies',
+    currency    LowCardinality(String) COMMENT 'ISO 4217; empty: no money',
+    feedback    LowCardinality(String) COMMENT 'Kind of feedback: nps, csat, ces, stars, text; empty: none',
+    score       Nullable(Int8) COMMENT 'Score in the scale of its kind',
+    sentiment   LowCardinality(String) COMMENT 'Of the text: negative, neutral, positive; empty: none',
+    arrived_at  DateTime64(3, 'UTC') COMMENT 'When Kafka stored it'
+)
+AS SELECT
+    person_id, event_id, occurred_at, nullIf(sequence, -1) AS sequence, channel, name,
+    arrayMap(rule -> bitAnd(rule, 63), rules) AS stages, amount, currency, feedback, nullIf(score, -1) AS score, sentiment,
+    arrived_at
+FROM person_touchpoints FINAL WHERE generation = (SELECT generation FROM live_generation)
+COMMENT 'One row per live touchpoint with its customer, merges applied. Exact now.';
+
+CREATE OR REPLACE VIEW v_journeys
+(
+    journey_id         UUID COMMENT 'The journey; changes when its first touchpoint or its customer changes',
+    person_id          UUID COMMENT 'The customer',
+    definition         LowCardinality(String) COMMENT 'Which journey of journeys.yaml it is',
+    definition_version UInt32 COMMENT 'Version of the definition that it was computed with',
+    started_at         DateTime64(3, 'UTC') COMMENT 'Time of its first touchpoint',
+    last_at            DateTime64(3, 'UTC') COMMENT 'Time of its last touchpoint',
+    status             LowCardinality(String) COMMENT 'open, completed, dropped_off or recovered, at the time of the query',
+    stage              UInt8 COMMENT 'Rank of the stage of its last touchpoint that has one; names in v_stages',
+    furthest_stage     UInt8 COMMENT 'Highest rank that it reached',
+    stages             Array(UInt8) COMMENT 'Ranks of the stages that it entered, rising',
+    completed_at       Nullable(DateTime64(3, 'UTC')) COMMENT 'When it reached its goal',
+    due_at             Nullable(DateTime64(3, 'UTC')) COMMENT 'When silence becomes, or became, a drop-off',
+    touchpoints        UInt32 COMMENT 'Number of its touchpoints',
+    entry_channel      LowCardinality(String) COMMENT 'Channel of its first touchpoint',
+    value              Map(LowCardinality(String), Int64) COMMENT 'Currency → minor units; never add up over currencies',
+    peak_end           Nullable(Float64) COMMENT 'Experience score −1 … +1: mean of the most intense and the last feedback; ours',
+    drop_off_at        Array(DateTime64(3, 'UTC')) COMMENT 'Deadlines at which it had fallen silent',
+    drop_off_stage     Array(UInt8) COMMENT 'Stage of each silence',
+    drop_off_step      Array(UInt32) COMMENT 'Step before each silence, index into the path from 0',
+    recovered_at       Array(DateTime64(3, 'UTC')) COMMENT 'Return after each silence; 1970: not yet',
+    feedback_kind      Array(LowCardinality(String)) COMMENT 'Feedback: kinds',
+    feedback_score     Array(Int8) COMMENT 'Feedback: scores in the scale of each kind; −1: none',
+    feedback_step      Array(UInt32) COMMENT 'Feedback: its step, index into the path from 0',
+    path_time          Array(DateTime64(3, 'UTC')) COMMENT 'Path: times; at most 2,000 steps',
+    path_channel       Array(LowCardinality(String)) COMMENT 'Path: channels',
+    path_touchpoint    Array(LowCardinality(String)) COMMENT 'Path: names of the touchpoints',
+    path_stage         Array(UInt8) COMMENT 'Path: stages; 0: none',
+    arrived_at         DateTime64(3, 'UTC') COMMENT 'When the newest touchpoint that it answers to arrived'
+)
+AS SELECT
+    journey_id, person_id, definition, definition_version, started_at, last_at,
+    if(status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC'),
+       'dropped_off', CAST(status, 'String')) AS status,
+    stage, furthest_stage, arrayMap(bit -> toUInt8(bit), bitPositionsToArray(stages)) AS stages,
+    nullIf(completed_at, toDateTime64(0, 3, 'UTC')) AS completed_at, nullIf(due_at, toDateTime64(0, 3, 'UTC')) AS due_at,
+    touchpoints, entry_channel, value, peak_end, drop_off_at, drop_off_stage, drop_off_step, recovered_at, feedback_kind,
+    feedback_score, feedback_step, path_time, path_channel, path_touchpoint, path_stage, arrived_at
+FROM journeys FINAL WHERE generation = (SELECT generation FROM live_generation)
+COMMENT 'One row per live journey. Exact now; the status is brought up to the time of the query.';
+
+CREATE OR REPLACE VIEW v_stages
+(
+    definition  LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    stage       UInt8 COMMENT 'Rank, from 1',
+    name        LowCardinality(String) COMMENT 'Name of the stage',
+    patience_ms UInt64 COMMENT 'Longer silence after it is a drop-off, in ms',
+    is_goal     Bool COMMENT 'Reaching it completes the journey'
+)
+AS SELECT definition, stage, name, patience_ms, is_goal FROM stages FINAL WHERE generation = (SELECT generation FROM live_generation)
+COMMENT 'The stages of each journey definition. Exact now.';
+
+-- One row per journey and stage that it entered; what the funnel and the drop-off rate count. Not for BI, and the only view
+-- that shows every generation: the rollups of each are made from it.
+CREATE OR REPLACE VIEW journey_stages
+(
+    generation    UInt16 COMMENT 'Which rebuilding of people and journeys it belongs to',
+    journey_id    UUID COMMENT 'The journey',
+    definition    LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    started_at    DateTime64(3, 'UTC') COMMENT 'Start of the journey',
+    entry_channel LowCardinality(String) COMMENT 'Channel of its first touchpoint',
+    stage         UInt8 COMMENT 'A stage that it entered',
+    dropped_off   UInt8 COMMENT 'Fell silent at this stage and has not come back',
+    recovered     UInt8 COMMENT 'Fell silent at this stage and came back',
+    moved_on      UInt8 COMMENT 'Not dropped_off; left it for another stage or reached the goal',
+    completed     UInt8 COMMENT 'The journey reached its goal'
+)
+AS SELECT
+    generation, journey_id, definition, started_at, entry_channel, stage,
+    silent AND stage = silent_stage AS dropped_off,
+    arrayExists((at_stage, back) -> at_stage = stage AND back > toDateTime64(0, 3, 'UTC'), drop_off_stage, recovered_at) AS recovered,
+    NOT dropped_off AND (completed OR has(left_stages, stage)) AS moved_on,
+    completed
+FROM
+(
+    SELECT
+        generation, journey_id, definition, started_at, entry_channel, drop_off_stage, recovered_at,
+        status = 'completed' AS completed,
+        status IN ('open', 'recovered') AND due_at > toDateTime64(0, 3, 'UTC') AND due_at < now64(3, 'UTC') AS overdue,
+        status = 'dropped_off' OR overdue AS silent,
+        if(overdue, journeys.stage, arrayElement(drop_off_stage, -1)) AS silent_stage,
+        arrayPopBack(arrayCompact(arrayFilter(rank -> rank > 0, path_stage))) AS left_stages,
+        arrayFilter(bit -> bit > 0, bitPositionsToArray(stages)) AS entered_stages
+    FROM journeys FINAL
+)
+ARRAY JOIN arrayMap(bit -> toUInt8(bit), entered_stages) AS stage
+COMMENT 'One row per journey and stage that it entered, of every generation. Exact now.';
+
+CREATE OR REPLACE VIEW v_funnel
+(
+    definition    LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    hour          DateTime('UTC') COMMENT 'Hour in which the journeys started',
+    entry_channel LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    stage         UInt8 COMMENT 'Rank of the stage, from 1',
+    stage_name    LowCardinality(String) COMMENT 'Its name',
+    entered       UInt32 COMMENT 'Journeys that entered the stage = moved_on + dropped_off + still_open',
+    moved_on      UInt32 COMMENT 'Of them, left it for another stage or reached the goal, and are not dropped off here',
+    dropped_off   UInt32 COMMENT 'Of them, fell silent here beyond its patience and have not come back',
+    still_open    UInt32 COMMENT 'Of them, still here within its patience',
+    recovered     UInt32 COMMENT 'Of them, fell silent here and came back, wherever they are now',
+    completed     UInt32 COMMENT 'Of them, reached the goal'
+)
+AS SELECT
+    definition, hour, entry_channel, stage, named.name AS stage_name, entered, moved_on, dropped_off, still_open, recovered,
+    completed
+FROM (SELECT * FROM rollup_funnel FINAL WHERE generation = (SELECT generation FROM live_generation) AND entered > 0) AS counted
+LEFT JOIN (SELECT definition, stage, name FROM stages FINAL WHERE generation = (SELECT generation FROM live_generation)) AS named USING (definition, stage)
+COMMENT 'Journeys per stage and hour of start. Prepared: seconds old. Add up over hours and channels.';
+
+CREATE OR REPLACE VIEW v_drop_off
+(
+    definition    LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day           Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    stage         UInt8 COMMENT 'Rank of the stage, from 1',
+    stage_name    LowCardinality(String) COMMENT 'Its name',
+    entered       UInt64 COMMENT 'Journeys that entered the stage',
+    decided       UInt64 COMMENT 'Of them, left it for another stage, reached the goal, or fell silent beyond its patience',
+    dropped_off   UInt64 COMMENT 'Of them, fell silent here and have not come back',
+    recovered     UInt64 COMMENT 'Of them, fell silent here and came back',
+    drop_off_rate Float64 COMMENT 'dropped_off / decided; over several rows: sum(dropped_off) / sum(decided)'
+)
+AS SELECT
+    definition, day, entry_channel, stage, named.name AS stage_name, entered, decided, dropped_off, recovered,
+    if(decided = 0, 0, dropped_off / decided) AS drop_off_rate
+FROM
+(
+    SELECT
+        definition, toDate(started_at) AS day, entry_channel, stage, count() AS entered,
+        countIf(moved_on OR journey_stages.dropped_off OR journey_stages.recovered) AS decided,
+        sum(journey_stages.dropped_off) AS dropped_off, sum(journey_stages.recovered) AS recovered
+    FROM journey_stages
+    WHERE generation = (SELECT generation FROM live_generation)
+    GROUP BY definition, day, entry_channel, stage
+) AS counted
+LEFT JOIN (SELECT definition, stage, name FROM stages FINAL WHERE generation = (SELECT generation FROM live_generation)) AS named USING (definition, stage)
+COMMENT 'Drop-off rate per stage, each journey once per stage, recovered beside it. Exact now.';
+
+CREATE OR REPLACE VIEW v_transitions
+(
+    definition      LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day             Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel   LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    touchpoint      LowCardinality(String) COMMENT 'Name of a touchpoint',
+    next_touchpoint LowCardinality(String) COMMENT 'Name of the one that follows it directly in the same journey',
+    transitions     UInt64 COMMENT 'How often; add up over days and channels'
+)
+AS SELECT definition, toDate(started_at) AS day, entry_channel, touchpoint, next_touchpoint, count() AS transitions
+FROM (SELECT definition, started_at, entry_channel, path_touchpoint FROM journeys FINAL WHERE generation = (SELECT generation FROM live_generation))
+ARRAY JOIN arrayPopBack(path_touchpoint) AS touchpoint, arrayPopFront(path_touchpoint) AS next_touchpoint
+GROUP BY definition, day, entry_channel, touchpoint, next_touchpoint
+COMMENT 'Directly-follows pairs of touchpoints within a journey (first 2,000 steps). Exact now; v_daily_transitions is faster.';
+
+CREATE OR REPLACE VIEW v_channel_paths
+(
+    definition    LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day           Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    channel_path  Array(LowCardinality(String)) COMMENT 'Channels in order, repeats collapsed',
+    journeys      UInt64 COMMENT 'Journeys that took this path so far; add up over days',
+    completed     UInt64 COMMENT 'Of them, reached the goal'
+)
+AS SELECT
+    definition, toDate(started_at) AS day, entry_channel, arrayCompact(path_channel) AS channel_path, count() AS journeys,
+    countIf(status = 'completed') AS completed
+FROM (SELECT definition, started_at, entry_channel, path_channel, status FROM journeys FINAL WHERE generation = (SELECT generation FROM live_generation))
+GROUP BY definition, day, entry_channel, channel_path
+COMMENT 'Paths across channels, whole. Exact now; v_daily_channel_paths holds the first six channels and is faster.';
+
+CREATE OR REPLACE VIEW v_daily_transitions
+(
+    definition      LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day             Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel   LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    touchpoint      LowCardinality(String) COMMENT 'Name of a touchpoint',
+    next_touchpoint LowCardinality(String) COMMENT 'Name of the one that follows it directly in the same journey',
+    transitions     UInt32 COMMENT 'How often; add up over days and channels'
+)
+AS SELECT definition, day, entry_channel, touchpoint, next_touchpoint, transitions
+FROM rollup_transitions FINAL WHERE generation = (SELECT generation FROM live_generation) AND transitions > 0
+COMMENT 'As v_transitions. Prepared: seconds to a minute old.';
+
+CREATE OR REPLACE VIEW v_daily_steps
+(
+    definition    LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day           Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    step          UInt8 COMMENT 'From which step, from 1; at most 5',
+    channel       LowCardinality(String) COMMENT 'Channel at this step',
+    next_channel  LowCardinality(String) COMMENT 'Channel at the next step',
+    journeys      UInt32 COMMENT 'Journeys that went this way; add up over days and channels'
+)
+AS SELECT definition, day, entry_channel, step, channel, next_channel, journeys
+FROM rollup_steps FINAL WHERE generation = (SELECT generation FROM live_generation) AND journeys > 0
+COMMENT 'The first six steps of journeys by channel, for a Sankey diagram. Prepared: seconds to a minute old.';
+
+CREATE OR REPLACE VIEW v_daily_touchpoints
+(
+    definition     LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day            Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel  LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    channel        LowCardinality(String) COMMENT 'Channel of the touchpoint',
+    touchpoint     LowCardinality(String) COMMENT 'Name of the touchpoint',
+    touchpoints    UInt32 COMMENT 'How often it occurred',
+    journeys       UInt32 COMMENT 'In how many journeys',
+    dropped_after  UInt32 COMMENT 'Journeys that are dropped off with it as their last touchpoint',
+    repeats        UInt32 COMMENT 'Times it was followed by itself',
+    escalations    UInt32 COMMENT 'Times it was followed by the call center, coming from another channel',
+    wait_ms        UInt64 COMMENT 'Time until the next touchpoint, added up, in ms',
+    nps_promoters  UInt32 COMMENT 'NPS answers 9–10',
+    nps_detractors UInt32 COMMENT 'NPS answers 0–6',
+    nps_answers    UInt32 COMMENT 'NPS answers; NPS = 100 × (promoters − detractors) / answers',
+    csat_satisfied UInt32 COMMENT 'CSAT answers 4–5',
+    csat_answers   UInt32 COMMENT 'CSAT answers',
+    ces_easy       UInt32 COMMENT 'CES answers of 5 and more',
+    ces_sum        UInt32 COMMENT 'CES answers, added up',
+    ces_answers    UInt32 COMMENT 'CES answers',
+    stars_sum      UInt32 COMMENT 'Stars, added up',
+    stars_answers  UInt32 COMMENT 'Reviews with stars'
+)
+AS SELECT
+    definition, day, entry_channel, channel, touchpoint, touchpoints, journeys, dropped_after, repeats, escalations, wait_ms,
+    nps_promoters, nps_detractors, nps_answers, csat_satisfied, csat_answers, ces_easy, ces_sum, ces_answers, stars_sum,
+    stars_answers
+FROM rollup_touchpoints FINAL WHERE generation = (SELECT generation FROM live_generation) AND touchpoints > 0
+COMMENT 'Touchpoints within journeys, with friction and feedback. Prepared: seconds to a minute old.';
+
+CREATE OR REPLACE VIEW v_daily_channel_paths
+(
+    definition    LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    day           Date COMMENT 'Day (UTC) on which the journeys started',
+    entry_channel LowCardinality(String) COMMENT 'Channel of their first touchpoint',
+    channel_path  Array(LowCardinality(String)) COMMENT 'First six channels in order, repeats collapsed',
+    journeys      UInt32 COMMENT 'Journeys that took this path so far; add up over days',
+    completed     UInt32 COMMENT 'Of them, reached the goal'
+)
+AS SELECT definition, day, entry_channel, channel_path, journeys, completed
+FROM rollup_channel_paths FINAL WHERE generation = (SELECT generation FROM live_generation) AND journeys > 0
+COMMENT 'Paths across channels. Prepared: seconds to a minute old.';
+
+CREATE OR REPLACE VIEW v_outcomes
+(
+    outcome_id UUID COMMENT 'The outcome',
+    journey_id UUID COMMENT 'Its journey',
+    person_id  UUID COMMENT 'The customer',
+    definition LowCardinality(String) COMMENT 'Journey of journeys.yaml',
+    kind       LowCardinality(String) COMMENT 'dropped_off, recovered or completed',
+    at         DateTime64(3, 'UTC') COMMENT 'The deadline of a drop-off; the touchpoint of a recovery or a completion',
+    stage      UInt8 COMMENT 'Rank of the stage',
+    channel    LowCardinality(String) COMMENT 'Channel of the last touchpoint',
+    touchpoint LowCardinality(String) COMMENT 'Name of the last touchpoint',
+    historical Bool COMMENT 'Its time was past when its touchpoint arrived; never alerted'
+)
+AS SELECT
+    outcome_id, journey_id, person_id, definition, CAST(kind, 'String') AS kind, at, stage, channel, touchpoint, historical
+FROM outcomes FINAL WHERE generation = (SELECT generation FROM live_generation) AND NOT retracted
+COMMENT 'Drop-offs, recoveries and completions as they happened, without retracted ones. Exact now.';
+
+CREATE OR REPLACE VIEW v_identities
+(
+    identifier String COMMENT 'kind:value, normalised',
+    person_id  UUID COMMENT 'The customer: of a name whom it belongs to, of a device who was named on it last',
+    shared     Bool COMMENT 'It has too many partners or is blocked: it links and names nobody',
+    at         DateTime64(3, 'UTC') COMMENT 'When this was learnt'
+)
+AS SELECT identifier, person_id, shared, at FROM identities FINAL WHERE generation = (SELECT generation FROM live_generation)
+COMMENT 'Whose each identifier is. Exact now. Holds plain identifiers.';
+
+CREATE OR REPLACE VIEW v_person_aliases
+(
+    old_person_id UUID COMMENT 'An id that a customer had before; no touchpoint has it any more',
+    person_id     UUID COMMENT 'The id that this customer has now'
+)
+AS SELECT own_id AS old_person_id, person_id
+FROM identities FINAL
+WHERE generation = (SELECT generation FROM live_generation) AND own_id NOT IN (person_id, toUUID('00000000-0000-0000-0000-000000000000'))
+    AND own_id NOT IN
+    (
+        SELECT person_id FROM person_touchpoints FINAL
+        WHERE generation = (SELECT generation FROM live_generation) AND person_id IN (SELECT own_id FROM identities FINAL WHERE generation = (SELECT generation FROM live_generation) AND own_id != person_id)
+    )
+COMMENT 'Former ids of customers, for systems that kept them: join what they kept on old_person_id. Exact now.';
+
+CREATE OR REPLACE VIEW v_restatements
+(
+    person_id    UUID COMMENT 'The customer that the touchpoint was counted with before',
+    event_id     UUID COMMENT 'The touchpoint; joins v_touchpoint_facts',
+    to_person_id Nullable(UUID) COMMENT 'Whose it is now; NULL: nobody''s, it was retracted or erased',
+    cause        LowCardinality(String) COMMENT 'Why it left: named, merge, split, correction, erasure',
+    at           DateTime64(3, 'UTC') COMMENT 'When what made it leave arrived',
+    revision     UInt32 COMMENT 'Revision of the touchpoint with which it left',
+    move         UInt32 COMMENT 'Its number among the changes of owner of this revision'
+)
+AS SELECT
+    person_id, event_id, nullIf(owner, toUUID('00000000-0000-0000-0000-000000000000')) AS to_person_id, why AS cause,
+    left_at AS at, toUInt32(bitShiftRight(left_with, 32)) AS revision, toUInt32(bitAnd(left_with, 4294967295)) AS move
+FROM
+(
+    SELECT
+        person_id, event_id, argMax(person_touchpoints.cause, version) AS why, argMax(arrived_at, version) AS left_at,
+        max(version) AS left_with
+    FROM person_touchpoints WHERE generation = (SELECT generation FROM live_generation) AND is_deleted
+    GROUP BY person_id, event_id
+) AS gone
+LEFT JOIN
+(
+    SELECT event_id, argMax(person_id, version) AS owner
+    FROM person_touchpoints FINAL
+    WHERE generation = (SELECT generation FROM live_generation) AND event_id IN (SELECT event_id FROM person_touchpoints WHERE generation = (SELECT generation FROM live_generation) AND is_deleted)
+    GROUP BY event_id
+) AS present USING (event_id)
+WHERE notEmpty(why) AND owner != person_id
+COMMENT 'Touchpoints that were counted with another customer before, one row per customer that each has left. Exact now.';
+
+CREATE OR REPLACE VIEW v_ledger
+(
+    source     LowCardinality(String) COMMENT 'Who sent it; unknown: it cannot be read',
+    hour       DateTime('UTC') COMMENT 'Hour of arrival',
+    sent       Int64 COMMENT 'Everything that arrived or must have been sent: the sum of the others',
+    stored     Int64 COMMENT 'Touchpoints, each once, in the hour of its first revision; retracted ones too',
+    superseded Int64 COMMENT 'Revisions beside the first of a touchpoint: of all of them one stands',
+    late       Int64 COMMENT 'Kept, but came after the horizon and is in no journey',
+    duplicate  Int64 COMMENT 'Came again with equal content',
+    rejected   Int64 COMMENT 'Is in v_dead_letters',
+    erased     Int64 COMMENT 'Was erased on request',
+    missing    Int64 COMMENT 'Gaps in the numbers (sequence, from 0) of a stream, in the hour of the next that arrived'
+)
+AS SELECT
+    source, hour,
+    n_stored + n_superseded + n_late + n_duplicate + n_rejected + n_erased + n_missing AS sent, n_stored AS stored,
+    n_superseded AS superseded, n_late AS late, n_duplicate AS duplicate, n_rejected AS rejected, n_erased AS erased,
+    n_missing AS missing
+FROM
+(
+    SELECT
+        source, hour, sumIf(n, decision = 'stored') AS n_stored, sumIf(n, decision = 'superseded') AS n_superseded,
+        sumIf(n, decision = 'late') AS n_late, sumIf(n, decision = 'duplicate') AS n_duplicate,
+        sumIf(n, decision = 'rejected') AS n_rejected, sumIf(n, decision = 'erased') AS n_erased,
+        sumIf(n, decision = 'missing') AS n_missing
+    FROM
+    (
+        SELECT source, hour, CAST(decision, 'String') AS decision, touchpoints AS n
+        FROM ledger FINAL WHERE generation = (SELECT generation FROM live_generation)
+        UNION ALL
+        SELECT source, toStartOfHour(at, 'UTC') AS hour, 'rejected' AS decision, toInt64(1) AS n
+        FROM dead_letters FINAL WHERE leg IN ('collector', 'import')
+        UNION ALL
+        SELECT source, toStartOfHour(tupleElement(gap, 2), 'UTC') AS hour, 'missing' AS decision, tupleElement(gap, 1) AS n
+        FROM
+        (
+            SELECT
+                source, stream, arraySort(groupArray((number, arrived))) AS seen,
+                arrayMap(one -> tupleElement(one, 1), seen) AS numbers,
+                arrayFilter(
+                    gap -> tupleElement(gap, 1) > 0,
+                    arrayMap(
+                        (one, before) -> (tupleElement(one, 1) - before - 1, tupleElement(one, 2)),
+                        seen, arrayPushFront(arrayPopBack(numbers), toInt64(-1))
+                    )
+                ) AS gaps
+            FROM
+            (
+                SELECT
+                    source, stream, toInt64(assumeNotNull(sequence)) AS number,
+                    fromUnixTimestamp64Milli(
+                        toInt64(281474976710655 - bitAnd(bitShiftRight(version, 48), 281474976710655)), 'UTC'
+                    ) AS arrived
+                FROM
+                (
+                    SELECT source, stream, sequence, version FROM touchpoints FINAL
+                    UNION ALL
+                    SELECT source, stream, sequence, version FROM touchpoints WHERE is_deleted
+                )
+                WHERE sequence IS NOT NULL
+                UNION ALL
+                SELECT source, JSONExtractString(record, 'stream'), JSONExtractInt(record, 'sequence') AS number, at
+                FROM dead_letters FINAL
+                WHERE JSONType(record, 'sequence') IN ('Int64', 'UInt64') AND number BETWEEN 0 AND 2147483647
+            )
+            GROUP BY source, stream
+        )
+        ARRAY JOIN gaps AS gap
+    )
+    GROUP BY source, hour
+)
+COMMENT 'What became of everything that was sent, per source and hour of arrival; add up as you like. Exact now.';
+
+-- What a sink wrote while the columns were made. The rows that it left are nobody's, and harmless.
+INSERT INTO person_touchpoints SELECT * REPLACE (1 AS generation) FROM person_touchpoints WHERE generation = 0;
+
+INSERT INTO identities SELECT * REPLACE (1 AS generation) FROM identities WHERE generation = 0;
+
+INSERT INTO journeys SELECT * REPLACE (1 AS generation) FROM journeys WHERE generation = 0;
+
+INSERT INTO outcomes SELECT * REPLACE (1 AS generation) FROM outcomes WHERE generation = 0;
