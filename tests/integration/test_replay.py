@@ -53,8 +53,8 @@ def send(line: Line, some: list[dict[str, Any]], rate: float | None = None) -> S
 
 
 @contextmanager
-def replaying(line: Line, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`desireline replay start`, until the block ends with Ctrl-C."""
+def replaying(line: Line, end: signal.Signals = signal.SIGINT, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`desireline replay start`, until the block ends with Ctrl-C, or another signal."""
     log = line.folder / "replay.log"
     with log.open("a") as output:
         process = subprocess.Popen(
@@ -67,8 +67,8 @@ def replaying(line: Line, **environment: str) -> Iterator[subprocess.Popen[str]]
     try:
         yield process
         assert process.poll() is None, log.read_text()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
+        process.send_signal(end)
+        assert process.wait(60) == (0 if end == signal.SIGINT else -end), log.read_text()
     finally:
         process.kill()
         process.wait()
@@ -127,14 +127,15 @@ def test_a_generation_is_rebuilt_beside_live_traffic_and_becomes_the_live_one(tm
         send(line, first).wait(60)
         send(line, [conflicting(first)]).wait(60)
         line.settle(120)
+        line.cli("identifiers", "block", f"customer_id:{some[0]['identifiers']['customer_id']}")
         letters = line.rows("SELECT leg, reason, address FROM v_dead_letters")
         ledger = line.rows("SELECT * FROM v_ledger ORDER BY ALL")
         assert "only generation 1" in failing(line, "replay", "swap")
 
-        with replaying(line):
+        with replaying(line, signal.SIGKILL):
             sender = send(line, second, rate=100)
             eventually(lambda: count(line, "journeys", 2), "the new generation writes journeys")
-        with replaying(line):  # it was interrupted, and goes on
+        with replaying(line):  # it was killed, and goes on
             sender.wait(120)
             line.settle(120)
             assert line.rows("SELECT leg, reason, address FROM v_dead_letters") == letters
