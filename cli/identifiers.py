@@ -16,7 +16,7 @@ from cli.output import fail, out
 from processors.settings import WorkerSettings
 from runtime.settings import KafkaSettings
 from schemas.codec import encode
-from schemas.identity import Kinds, KindsError, load_kinds, normalise
+from schemas.identity import Kinds, KindsError, normalise
 from schemas.messages import Block
 from schemas.topics import COMMANDS
 
@@ -77,7 +77,7 @@ def release(identifier: Identifier, reason: ReasonOption = "") -> None:
 def configured() -> Kinds:
     """The kinds of DESIRELINE_IDENTITY. Ends the command if they cannot be read."""
     try:
-        return load_kinds(WorkerSettings().identity)
+        return WorkerSettings().kinds
     except KindsError as error:
         raise fail(" ".join(str(error).split())) from error
     except ValidationError as error:

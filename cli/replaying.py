@@ -18,7 +18,7 @@ from processors.settings import WorkerSettings
 from runtime import generations
 from runtime.orphans import end_with
 from schemas.definition import DefinitionsError, load_definitions
-from schemas.identity import KindsError, load_kinds
+from schemas.identity import KindsError
 
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 30.0
@@ -42,7 +42,7 @@ def prepare(settings: WorkerSettings, number: int) -> None:
 
     try:
         definitions = load_definitions(settings.definitions)
-        load_kinds(settings.identity)
+        settings.kinds  # noqa: B018 - reads the file
     except (DefinitionsError, KindsError) as error:
         raise fail(" ".join(str(error).split())) from error
     generations.create(settings, number)

@@ -92,7 +92,7 @@ def _configuration() -> tuple[Configuration, KafkaSettings, str]:
 
     from processors.settings import WorkerSettings
     from schemas.definition import DefinitionsError, load_definitions
-    from schemas.identity import KindsError, load_kinds
+    from schemas.identity import KindsError
     from sinks.settings import SinkSettings
     from sinks.verify.expect import Configuration
 
@@ -100,7 +100,7 @@ def _configuration() -> tuple[Configuration, KafkaSettings, str]:
         settings = WorkerSettings()
         configuration = Configuration(
             definitions=load_definitions(settings.definitions),
-            kinds=load_kinds(settings.identity),
+            kinds=settings.kinds,
             secret=settings.secret.get_secret_value().encode(),
             max_touchpoints=settings.max_touchpoints,
         )

@@ -23,7 +23,7 @@ from runtime.kafka import partition_counts, wait_for_broker
 from runtime.logging import configure
 from schemas import topics
 from schemas.definition import Definition, DefinitionsError, load_definitions
-from schemas.identity import Kinds, KindsError, load_kinds
+from schemas.identity import Kinds, KindsError
 
 # A transaction of the identity leg reaches every partition of `people`: at 20 a second it costs three times what it costs
 # at 5 (DESIGN of the store: docs/decisions/chunked-store.md).
@@ -103,7 +103,7 @@ class StitchLeg:
 
 def legs(settings: WorkerSettings, partitions: int, refused: frozenset[str] = frozenset()) -> dict[str, Leg]:
     """Both legs by their names in generation 1. Raises DefinitionsError, KindsError."""
-    definitions, kinds = load_definitions(settings.definitions), load_kinds(settings.identity)
+    definitions, kinds = load_definitions(settings.definitions), settings.kinds
     started = 0 if settings.generation == 1 else int(time.time() * 1000)
     return {
         "identity": IdentityLeg(settings, definitions, kinds, partitions, refused, started),

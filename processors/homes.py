@@ -7,7 +7,6 @@ sightings, so only that is looked at. Pure: what is to be said goes to `say` and
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import NamedTuple
@@ -105,12 +104,9 @@ class Homes:
         self._say, self._assign, self._announce = say, assign, announce
         self.values: dict[str, bytes | Timeline] = {}
         self.changed: set[str] = set()
-        self._blocked: dict[
-            str, int
-        ] = {}  # devices that explain nothing, with the version of the order; negative: lifted
+        self._blocked: dict[str, int] = {}  # device → version of the last order; negative: it lifted the block
         self._state: dict[bytes, bytes | None] = {}
         self.waiting: dict[tuple[str, bytes], int] = {}  # told to nobody yet → append time
-        self.moves: defaultdict[str, int] = defaultdict(int)  # by cause, for the metrics
         self._arrived = 0
         self._cause = ""
 
@@ -253,7 +249,6 @@ class Homes:
         others_before: tuple[str, ...] = ()
         touched: list[bytes] = []  # where a sighting came, went or changed
         place = timeline.find(fact.event, FACT)
-        moves = 0
         if place is not None:
             known = RECORD.unpack(timeline.at(place))
             if known[8] & SIGHTS:
@@ -261,7 +256,7 @@ class Homes:
             if known[8] & (FACT | RETRACTED) == FACT:
                 old = self._told(home, known[4])
                 if old is not None:
-                    self._tell(old, fact.event, fact.revision, 0, None)
+                    self._take_away(old, fact.event, fact.revision, 0)
                 if known[3]:
                     others_before = self._whos.by_number[known[3]].others
                     self._count(known[3], -1)
@@ -272,10 +267,16 @@ class Homes:
             who = self._who(home, fact.strong, tuple([device for device in fact.weak if device != home]))
         flags = FACT | (0 if live else RETRACTED) | (SHARED if fact.shared else 0)
         payload = self._coding.pack(fact.record) if fact.record is not None else (0, 0, 0, 0, 0)
+        counts = bool(who)
         told = timeline.find(fact.event, 0)
-        if told is not None:
-            touched += self._let_sight(timeline, told, (fact.revision, bool(who)))
-        if who and (told is None or not self._beats(timeline, fact.event, (fact.revision, True))):
+        if (
+            told is not None
+        ):  # of what is said here and elsewhere the newer sights, and of equal ones the one with names
+            known = RECORD.unpack(timeline.at(told))
+            counts = counts and (known[7], bool(known[3])) <= (fact.revision, True)
+            beaten = (known[7], bool(known[3])) <= (fact.revision, bool(who))
+            touched += self._set_sights(timeline, told, on=bool(known[3]) and not beaten)
+        if counts:
             flags |= SIGHTS
         order = ORDER.pack(fact.at, fact.sequence + 1, fact.event)
         if flags & SIGHTS:
@@ -288,7 +289,7 @@ class Homes:
                 who,
                 WAITING,
                 fact.content,
-                moves,
+                0,
                 fact.revision,
                 flags,
                 *payload,
@@ -347,18 +348,6 @@ class Homes:
         )
         self._reconsider(home, timeline, touched)
         self._close(home, timeline)
-
-    def _beats(self, timeline: Timeline, event: bytes, mine: tuple[int, bool]) -> bool:
-        """Does what another home says of the event count more than this?"""
-        told = timeline.find(event, 0)
-        if told is None:
-            return False
-        known = RECORD.unpack(timeline.at(told))
-        return (known[7], bool(known[3])) > mine
-
-    def _let_sight(self, timeline: Timeline, told: Place, fact: tuple[int, bool]) -> list[bytes]:
-        known = RECORD.unpack(timeline.at(told))
-        return self._set_sights(timeline, told, on=bool(known[3]) and (known[7], True) > fact)
 
     @staticmethod
     def _set_sights(timeline: Timeline, place: Place, *, on: bool) -> list[bytes]:
@@ -433,8 +422,8 @@ class Homes:
             return None
         return self._person(home) if via == NOBODY else self._whos.by_number[via].told
 
-    def _tell(self, person: bytes, event: bytes, revision: int, move: int, record: FoldRecord | None) -> None:
-        self._assign(Assignment(person, event, revision, move, self._arrived, self._cause, record))
+    def _take_away(self, person: bytes, event: bytes, revision: int, move: int) -> None:
+        self._assign(Assignment(person, event, revision, move, self._arrived, self._cause, None))
 
     def _counts(self, place: Place, timeline: Timeline) -> bool:
         """Does this sighting name somebody, as far as is known?"""
@@ -501,7 +490,7 @@ class Homes:
             if old is not None and moves < MOST_MOVES:
                 timeline.assign(place, WAITING, moves + 1)
                 self.waiting[home, event] = self._arrived
-                self._tell(old, event, revision, moves + 1, None)
+                self._take_away(old, event, revision, moves + 1)
             return
         if old == person:
             if through != via:
@@ -516,7 +505,6 @@ class Homes:
     def _give(self, timeline: Timeline, place: Place, old: bytes | None, person: bytes, cause: str) -> None:
         at, sequence, event, _, _, _, moves, revision, _, *payload = RECORD.unpack(timeline.at(place))
         if old is not None:
-            self.moves[cause] += 1
             self._assign(Assignment(old, event, revision, moves, self._arrived, cause, None))
         record = self._coding.unpack(at, sequence - 1, tuple(payload))
         self._assign(Assignment(person, event, revision, moves, self._arrived, cause, record))
@@ -584,6 +572,3 @@ def _revision(value: bytes, start: int) -> int:
 
 def _content(value: bytes, start: int) -> int:
     return int.from_bytes(value[start + CONTENT_AT : start + CONTENT_AT + 4], "big")
-
-
-assert (28, RECORD.size) == (WHO_AT, SIZE)

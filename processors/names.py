@@ -95,10 +95,6 @@ class Names:
         state, self._state = self._state, {}
         return state
 
-    def links(self) -> int:
-        """Neighbours of all names that live here, counted from both ends where both do."""
-        return sum(self._linked.values())
-
     # --- what others want to know ----------------------------------------------------------------------------------
 
     def follow(self, names: Iterable[str]) -> None:

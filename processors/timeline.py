@@ -19,7 +19,6 @@ ORDER = Struct(">QI16s")
 ORDER_SIZE = ORDER.size
 WHO_AT, VIA_AT, CONTENT_AT, MOVES_AT, REVISION_AT, FLAGS_AT = 28, 32, 36, 40, 42, 46
 U32 = Struct(">I")
-ASSIGN = Struct(">IIH")  # via, content, moves
 PREFIX = Struct(">BQI")  # settled or not, time and who of the last sighting that names somebody
 SETTLED, UNSETTLED = 1, 2  # UNSETTLED: behind that sighting is one whose name has not answered yet
 START = PREFIX.size
