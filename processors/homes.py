@@ -392,7 +392,7 @@ class Homes:
                 self._whos.keep(number)
             for home in list(who.homes):
                 timeline = self._open(home)
-                orders = [timeline.order(place) for place in timeline.places() if timeline.who(place) == number]
+                orders = timeline.orders_of(number)
                 if was and person:
                     self._retell(home, timeline, number, person, orders)
                 else:

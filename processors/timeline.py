@@ -34,7 +34,7 @@ Place = tuple[int, int]  # segment, offset in it
 class Timeline:
     """The records of one home, opened for a change. Places are valid until the next insert or remove."""
 
-    __slots__ = ("_events", "_sights", "dirty", "gone", "ids", "named", "named_at", "segments", "settled")
+    __slots__ = ("_by_who", "_events", "_sights", "dirty", "gone", "ids", "named", "named_at", "segments", "settled")
 
     def __init__(self, value: bytes, rest: dict[int, bytes] | None = None) -> None:
         state, self.named_at, self.named = PREFIX.unpack_from(value)
@@ -47,16 +47,26 @@ class Timeline:
         self.gone: set[int] = set()
         self._events: dict[bytes, bytes] | None = None  # (event, fact or not) → order; of a home with several segments
         self._sights: list[bytes] | None = None  # orders of the sightings, likewise
+        self._by_who: dict[int, list[bytes]] | None = None  # who → orders of their records, likewise
         if len(parts) > 1:
             self._build()
 
     def _build(self) -> None:
-        self._events, self._sights = {}, []
+        self._events, self._sights, self._by_who = {}, [], {}
         for place in self.places():
-            record = self.at(place)
-            self._events[record[12:28] + bytes([record[FLAGS_AT] & FACT])] = record[:ORDER_SIZE]
-            if record[FLAGS_AT] & SIGHTS:
-                self._sights.append(record[:ORDER_SIZE])
+            self._index(self.at(place))
+
+    def _index(self, record: bytes) -> None:
+        """Note a record of a home with several segments."""
+        if self._events is None or self._sights is None or self._by_who is None:
+            return
+        order = record[:ORDER_SIZE]
+        self._events[record[12:28] + bytes([record[FLAGS_AT] & FACT])] = order
+        if record[FLAGS_AT] & SIGHTS:
+            insort(self._sights, order)
+        who = U32.unpack_from(record, WHO_AT)[0]
+        if who:
+            self._by_who.setdefault(who, []).append(order)
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -140,6 +150,12 @@ class Timeline:
     def last(self) -> Place | None:
         return (len(self.segments) - 1, len(self.segments[-1]) - SIZE) if self.segments[-1] else None
 
+    def orders_of(self, who: int) -> list[bytes]:
+        """Where the records that carry these names are; without walking through a home that has very many."""
+        if self._by_who is not None:
+            return list(self._by_who.get(who, ()))
+        return [self.order(place) for place in self.places() if self.who(place) == who]
+
     def sighting_before(self, order: bytes) -> Place | None:
         """The nearest record before `order` that counts as a sighting, whoever it names."""
         if self._sights is not None:
@@ -198,10 +214,7 @@ class Timeline:
             if self._events is None:
                 self._build()
                 return number, offset
-        if self._events is not None and self._sights is not None:
-            self._events[record[12:28] + bytes([record[FLAGS_AT] & FACT])] = record[:ORDER_SIZE]
-            if record[FLAGS_AT] & SIGHTS:
-                insort(self._sights, record[:ORDER_SIZE])
+        self._index(record)
         return number, offset
 
     def remove(self, place: Place) -> None:
@@ -209,10 +222,14 @@ class Timeline:
         record = self.at(place)
         del self.segments[number][offset : offset + SIZE]
         self.dirty.add(self.ids[number])
-        if self._events is not None and self._sights is not None:
+        if self._events is not None and self._sights is not None and self._by_who is not None:
+            order = record[:ORDER_SIZE]
             del self._events[record[12:28] + bytes([record[FLAGS_AT] & FACT])]
             if record[FLAGS_AT] & SIGHTS:
-                del self._sights[bisect_left(self._sights, record[:ORDER_SIZE])]
+                del self._sights[bisect_left(self._sights, order)]
+            who = U32.unpack_from(record, WHO_AT)[0]
+            if who:
+                self._by_who[who].remove(order)
         if not self.segments[number] and self.ids[number]:
             gone = self.ids.pop(number)
             del self.segments[number]

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import processors
+from processors import homes, timeline
 from schemas.identity import Kinds, person_id
 from tests.identity_world import SECRET, Sent, World, expected
 from tests.prove.identity_faults import FAULTS
@@ -124,6 +126,16 @@ def check(given: Histories, kinds: Kinds, seed: int, **world: Any) -> World:
 @given(histories(), configurations(), st.integers(0, 2**32))
 def test_the_stream_equals_the_definition(given: Histories, kinds: Kinds, seed: int) -> None:
     check(given, kinds, seed)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(), configurations(), st.integers(0, 2**32))
+def test_homes_of_many_segments_are_as_right_as_others(given: Histories, kinds: Kinds, seed: int) -> None:
+    """Segments that take two records only, so that nearly every home has several, as a kiosk has."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(timeline, "SEGMENT", 2 * timeline.SIZE)
+        patched.setattr(homes, "_FULL", timeline.START)
+        check(given, kinds, seed)
 
 
 def test_every_planted_fault_can_still_be_planted() -> None:
