@@ -15,6 +15,7 @@ from ingest.simulator.ledger import Ledger
 from ingest.simulator.scenario import Scenario
 from ingest.simulator.simulation import simulate
 from runtime.kafka import partition_of
+from schemas import topics
 from schemas.definition import Rules, load_definitions
 from schemas.identity import home, person_id
 from tests import expected
@@ -145,6 +146,14 @@ def check(line: Line, sent: list[dict[str, Any]], ledger: list[dict[str, Any]]) 
         ("collector", "invalid", "name"): 2,
         ("identity", "conflicting", "event_id"): 1,
     }
+
+    # The ledger against counts made elsewhere: what lies in the log, and what the collector refused.
+    log = sum(end for tp, end in line.standing().ends.items() if tp.topic == topics.TOUCHPOINTS.name)
+    ((counted, stands),) = line.rows("SELECT sum(sent - missing), sum(stored) FROM v_ledger")
+    ((refused,),) = line.rows("SELECT count() FROM v_dead_letters WHERE leg = 'collector'")  # a resend once more
+    assert counted == log + refused
+    assert stands == line.rows("SELECT uniqExact(event_id) FROM touchpoints")[0][0]
+    assert "0 differences" in line.cli("verify")
 
     told = [entry for entry in ledger if entry["record"] == "journey" and entry["status"] == "completed"]
     customers = [person_id(f"customer_id:{entry['identifier']['customer_id']}", expected.SECRET).hex for entry in told]
