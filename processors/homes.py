@@ -239,7 +239,7 @@ class Homes:
         self.values[home] = EMPTY + record
         self.changed.add(home)
         person = self._person(home)
-        self._announce(home, person, False)
+        self._announce(home, person, self._blocked.get(home, 0) > 0)
         return person
 
     def settle(self, home: str, fact: Fact) -> None:

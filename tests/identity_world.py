@@ -111,7 +111,8 @@ class World:
         self._fly((TOUCHPOINTS.name, self._at(one.key(self.kinds)), encode(one.stored())) for one in sent)
 
     def order(self, identifier: str, blocked: bool) -> None:
-        self._fly([(COMMANDS.name, self._at(identifier), encode(Block(identifier, blocked)))])
+        """At once: of two orders the later one in the log counts, so that log has no other order than this."""
+        self.logs[self._at(identifier)][COMMANDS.name].append(encode(Block(identifier, blocked)))
 
     def _at(self, identifier: str) -> int:
         return partition_of(identifier.encode(), self.partitions)
@@ -119,9 +120,10 @@ class World:
     def _fly(self, records: Iterable[tuple[str, int, bytes]]) -> None:
         self.flight += records
 
-    def run(self, most: int = 200_000) -> None:
-        """Until nothing is under way. AssertionError when that never comes."""
-        while True:
+    def run(self, turns: int | None = None, most: int = 200_000) -> None:
+        """Until nothing is under way, or for so many turns. AssertionError when it never comes to rest."""
+        while turns is None or turns > 0:
+            turns = None if turns is None else turns - 1
             lagging = [p for p in range(self.partitions) if self._lag(p)]
             if not lagging and not self.flight:
                 return
@@ -138,11 +140,10 @@ class World:
         at = self._random.randrange(len(self.flight)) if self._shuffle else 0
         topic, partition, value = record = self.flight.pop(at)
         self.logs[partition][topic].append(value)
-        if topic != COMMANDS.name:  # of two orders the last in the log counts: that log has no repeats
-            self._history.append(record)
-            if self._random.random() < self._again:
-                self.repeats += 1
-                self.flight.append(self._random.choice((record, self._random.choice(self._history))))
+        self._history.append(record)
+        if self._random.random() < self._again:
+            self.repeats += 1
+            self.flight.append(self._random.choice((record, self._random.choice(self._history))))
 
     def resend(self, share: float) -> None:
         """Long after all is quiet, old messages turn up once more; touchpoints without a time of their own with a later one."""

@@ -93,13 +93,10 @@ def check(given: Histories, kinds: Kinds, seed: int, **world: Any) -> World:
     sent, orders = given
     run = World(kinds, seed, **world)
     run.send(random.Random(seed).sample(sent, len(sent)))
-    for identifier, block in orders[:-1]:  # the others come in their order, this one somewhere among the touchpoints
-        run.run()
+    chance = random.Random(seed + 1)
+    for identifier, block in orders:  # before, among and behind the touchpoints
+        run.run(turns=chance.choice((0, 1, 5, 20, 100)))
         run.order(identifier, block)
-    run.run()
-    for identifier, block in orders[-1:]:
-        run.order(identifier, block)
-        run.run()
     newest = dict(orders)
     owners, resolved = expected(sent, kinds, [identifier for identifier, block in newest.items() if block])
     for again in (0.0, 0.5):
