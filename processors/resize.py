@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from processors.rehash import Move, Moves, identity_moves, stitch_moves
@@ -19,7 +19,7 @@ from runtime import generations
 from runtime.chunked.leg import Output
 from runtime.chunked.slices import Gathered
 from runtime.chunked.transaction import Transaction, commit, fence
-from runtime.kafka import partition_counts, read_topic, reader
+from runtime.kafka import partition_counts, read_topic, reader, with_records
 from runtime.settings import KafkaSettings
 from schemas import topics
 
@@ -107,24 +107,13 @@ async def _at_rest(kafka: KafkaSettings, group: str, source: str, partitions: in
     async with reader(kafka) as consumer:
         where = [TopicPartition(source, number) for number in range(partitions)]
         ends = await consumer.end_offsets(where)
-        for tp in where:
-            at = committed.get(tp, 0)
-            if at < ends[tp] and await _has_touchpoints(consumer, tp, at, ends[tp]):
-                raise NotAtRest(
-                    f"{group!r} has not read {source} to its end (partition {tp.partition}: {at} of {ends[tp]}); "
-                    "stop the collectors, let the workers finish, then stop them"
-                )
-
-
-async def _has_touchpoints(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
-    """Is there more between the two offsets than transaction markers and watermarks, which belong to no key?"""
-    consumer.assign([tp])
-    consumer.seek(tp, start)
-    while await consumer.position(tp) < end:
-        records = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
-        if any(record.key is not None for record in records):
-            return True
-    return False
+        left = {tp: (at, ends[tp]) for tp in where if (at := committed.get(tp, 0)) < ends[tp]}
+        # Watermarks belong to no key, and nobody waits for them.
+        for tp in sorted(await with_records(consumer, left, lambda record: record.key is not None)):
+            raise NotAtRest(
+                f"{group!r} has not read {source} to its end (partition {tp.partition}: {left[tp][0]} of {ends[tp]}); "
+                "stop the collectors, let the workers finish, then stop them"
+            )
 
 
 async def _grow(kafka: KafkaSettings, topic: str, partitions: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from kafka.errors import TopicAlreadyExistsError
 
 from runtime.settings import KafkaSettings
 
+ANSWER_SECONDS = 10.0
 _SEED, _M, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
@@ -150,3 +151,33 @@ async def read_topic(kafka: KafkaSettings, topic: str, starts: Mapping[int, int]
                     Record(tp.partition, r.offset, r.timestamp, r.key, r.value) for r in records if r.offset < ends[tp]
                 )
         return [record for number in sorted(found) for record in found[number]]
+
+
+async def with_records(
+    consumer: AIOKafkaConsumer,
+    unread: Mapping[TopicPartition, tuple[int, int]],
+    counts: Callable[[Any], bool] = lambda _: True,
+) -> set[TopicPartition]:
+    """The partitions that have a record that `counts` between two offsets; there may be only markers of transactions, or
+    what was aborted.
+
+    All at once, for each new assignment of the consumer costs a third of a second. A partition that does not answer within
+    `ANSWER_SECONDS` is said to have one.
+    """
+    left = {tp: end for tp, (_, end) in unread.items()}
+    if not left:
+        return set()
+    consumer.assign(list(left))
+    for tp, (start, _) in unread.items():
+        consumer.seek(tp, start)
+    found: set[TopicPartition] = set()
+    give_up = time.monotonic() + ANSWER_SECONDS
+    while left and time.monotonic() < give_up:
+        for tp, records in (await consumer.getmany(*left, timeout_ms=50)).items():
+            if any(record.offset < left[tp] and counts(record) for record in records):
+                found.add(tp)
+                del left[tp]
+        for tp in list(left):
+            if await consumer.position(tp) >= left[tp]:
+                del left[tp]
+    return found | left.keys()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from runtime.kafka import partition_counts, reader
+from runtime.kafka import partition_counts, reader, with_records
 from runtime.settings import KafkaSettings
 from schemas import topics
 from schemas.codec import encode
 from schemas.person import ReadTo
 from sinks.rows import TABLES
 
-READS = {"identity": (topics.TOUCHPOINTS.name,), "stitch": (topics.PEOPLE.name,), "sink": tuple(TABLES)}
+LEG = (topics.TOUCHPOINTS.name, topics.IDENTITY.name, topics.COMMANDS.name)
+READS = {"identity": LEG, "stitch": (topics.PEOPLE.name,), "sink": tuple(TABLES)}
 WATERMARK = encode(ReadTo(0, 0)).split(b",")[0]  # these come for ever, four times a second
 TOPICS = tuple(sorted({topic for read in READS.values() for topic in read}))
 
@@ -66,19 +68,16 @@ async def look(kafka: KafkaSettings, thoroughly: bool = True) -> Standing:
         partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
         ends = {tp: int(end) for tp, end in (await consumer.end_offsets(partitions)).items()}
         for group, read in READS.items() if thoroughly else ():
-            for tp in partitions:
-                at = max(committed[group].get(tp, 0), 0)
-                if tp.topic in read and at < ends[tp] and await _has_records(consumer, tp, at, ends[tp]):
-                    unread.append(f"{group}: {tp.topic}/{tp.partition} at {at} of {ends[tp]}")
+            left = {
+                tp: (at, ends[tp])
+                for tp in partitions
+                if tp.topic in read and (at := max(committed[group].get(tp, 0), 0)) < ends[tp]
+            }
+            for tp in sorted(await with_records(consumer, left, _is_news)):
+                unread.append(f"{group}: {tp.topic}/{tp.partition} at {left[tp][0]} of {ends[tp]}")
     return Standing(ends, committed, tuple(unread))
 
 
-async def _has_records(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
-    """Is there more between two offsets than transaction markers, aborted records and watermarks?"""
-    consumer.assign([tp])
-    consumer.seek(tp, start)
-    while await consumer.position(tp) < end:
-        records = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
-        if any(record.value is None or not record.value.startswith(WATERMARK) for record in records):
-            return True
-    return False
+def _is_news(record: Any) -> bool:
+    """Neither a watermark, which a leg that stands still goes on writing, nor nothing."""
+    return record.value is None or not record.value.startswith(WATERMARK)

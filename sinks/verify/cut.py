@@ -11,10 +11,10 @@ import time
 from collections.abc import Collection, Mapping
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from runtime.kafka import partition_counts, read_topic, reader
+from runtime.kafka import partition_counts, read_topic, reader, with_records
 from runtime.settings import KafkaSettings
 from schemas import topics
 from sinks.rows import TABLES
@@ -24,7 +24,6 @@ STITCH = "stitch", (topics.PEOPLE,)
 SUNK = tuple(topic for topic in topics.TOPICS if topic.name in TABLES)
 OWED_SECONDS = 1.5  # longer than the stitch leg holds back the row of an open journey
 PAUSE_SECONDS = 0.25
-ANSWER_SECONDS = 10.0
 
 
 async def through(kafka: KafkaSettings, sink_group: str, seconds: float, generation: int = 1) -> str:
@@ -84,7 +83,7 @@ async def _caught_up(kafka: KafkaSettings, group: str, read: Collection[str], de
             unread = {tp: (at, end) for tp, end in ends.items() if (at := max(committed.get(tp, 0), begins[tp])) < end}
             left = [
                 f"{tp.topic}/{tp.partition} at {unread[tp][0]} of {unread[tp][1]}"
-                for tp in sorted(await _with_records(consumer, unread))
+                for tp in sorted(await with_records(consumer, unread))
             ]
             if not left or time.monotonic() > deadline:
                 return f"{group}: {', '.join(left)}" if left else ""
@@ -98,29 +97,3 @@ async def _committed(kafka: KafkaSettings, group: str) -> Mapping[TopicPartition
         return {tp: int(found.offset) for tp, found in (await admin.list_consumer_group_offsets(group)).items()}
     finally:
         await admin.close()
-
-
-async def _with_records(
-    consumer: AIOKafkaConsumer, unread: Mapping[TopicPartition, tuple[int, int]]
-) -> set[TopicPartition]:
-    """Where there is more between two offsets than the markers of transactions and what was aborted.
-
-    All partitions at once, for each new assignment costs a third of a second. What does not answer counts as having more.
-    """
-    left = {tp: end for tp, (_, end) in unread.items()}
-    if not left:
-        return set()
-    consumer.assign(list(left))
-    for tp, (start, _) in unread.items():
-        consumer.seek(tp, start)
-    found: set[TopicPartition] = set()
-    give_up = time.monotonic() + ANSWER_SECONDS
-    while left and time.monotonic() < give_up:
-        for tp, records in (await consumer.getmany(*left, timeout_ms=50)).items():
-            if any(record.offset < left[tp] for record in records):
-                found.add(tp)
-                del left[tp]
-        for tp in list(left):
-            if await consumer.position(tp) >= left[tp]:
-                del left[tp]
-    return found | left.keys()
