@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from schemas.erasure import Erase, Gone, Mark, Partner
 from schemas.person import FoldRecord, Id, Whole
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -31,6 +32,13 @@ class Link(_Said, frozen=True):
 
 class Follow(_Said, frozen=True):
     """Partition → name: keep us informed whose you are."""
+
+    name: str
+    partition: int
+
+
+class Unfollow(_Said, frozen=True):
+    """Partition → erased name: nothing here carries you any more."""
 
     name: str
     partition: int
@@ -81,7 +89,18 @@ class Order(_Said, frozen=True):
     blocked: bool
 
 
-Message = Link | Follow | Advert | Sighting | Revised | Order
+class Erased(_Said, frozen=True):
+    """Partition that read an erasure → every partition: its part of it; see `schemas/erasure.py`."""
+
+    at: int
+    names: list[Id]
+    events: list[Id] = []  # whose address is there
+    gone: list[Gone] = []  # whose home is there, and so on
+    marks: list[Mark] = []
+    partners: list[Partner] = []
+
+
+Message = Link | Follow | Unfollow | Advert | Sighting | Revised | Order | Erased
 
 
 class Block(_Said, frozen=True):
@@ -91,3 +110,6 @@ class Block(_Said, frozen=True):
     blocked: bool
     by: str = ""
     reason: str = ""
+
+
+Command = Block | Erase

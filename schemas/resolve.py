@@ -9,6 +9,8 @@ is shared with `processors/`. Memory grows with what is given.
 - People are the connected components of the others, cut `max_hops` links from their smallest identifier, which names them.
 - A touchpoint is the person's of its first identifier that names somebody. Without one it is who was named NEXT on its first
   device within the look-back, else LAST, else the device's own. A named touchpoint is a sighting on every device it carries.
+- An erased touchpoint contributes nothing but what its erasure keeps: marks, which are sightings of nobody (what they explain
+  is the device's own), and partners, which count towards `max_links`.
 """
 
 from __future__ import annotations
@@ -43,6 +45,18 @@ class Sighted(NamedTuple):
         return (self.weak + self.strong)[0]
 
 
+class Erased(NamedTuple):
+    """What was erased, and what is kept of it; see `schemas/erasure.py`, which says the same in hashes."""
+
+    until: Mapping[str, int]  # name → ms UTC: what carries it and occurred up to then is erased
+    events: Collection[bytes] = ()
+    marks: Collection[tuple[str, Order]] = ()  # device and place in the order
+    partners: Mapping[str, Collection[str]] = {}  # of names that stay
+
+
+NOTHING_ERASED = Erased({})
+
+
 class Resolved(NamedTuple):
     """Owner of every live touchpoint by event id, and person of every identifier; a person is its smallest identifier."""
 
@@ -51,19 +65,38 @@ class Resolved(NamedTuple):
     shared: frozenset[str]
 
 
-def newest(touchpoints: Iterable[Sighted]) -> list[Sighted]:
-    """The live touchpoints: each event's highest revision (of equal ones the first given), without the retracted."""
+def newest(touchpoints: Iterable[Sighted], erased: Erased = NOTHING_ERASED) -> list[Sighted]:
+    """The live touchpoints: each event's highest revision (of equal ones the first given), without the retracted and the
+    erased."""
     found: dict[bytes, Sighted] = {}
     for touchpoint in touchpoints:
         known = found.get(touchpoint.event)
         if known is None or touchpoint.revision > known.revision:
             found[touchpoint.event] = touchpoint
-    return [touchpoint for touchpoint in found.values() if not touchpoint.retracted]
+    return [
+        one for one in found.values() if not (one.retracted or one.event in erased.events or is_erased(one, erased))
+    ]
 
 
-def people(links: Mapping[str, Collection[str]], kinds: Kinds, blocked: Collection[str] = ()) -> dict[str, str]:
-    """Person of every strong identifier that is not shared; `links` has an entry for each, even if it is empty."""
-    personal = {name for name, others in links.items() if len(others) <= kinds.max_links and name not in blocked}
+def is_erased(touchpoint: Sighted, erased: Erased) -> bool:
+    """Does it carry the name of somebody who was erased after it occurred?"""
+    return any(touchpoint.at <= erased.until.get(name, -1) for name in touchpoint.strong)
+
+
+def people(
+    links: Mapping[str, Collection[str]],
+    kinds: Kinds,
+    blocked: Collection[str] = (),
+    partners: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, str]:
+    """Person of every strong identifier that is not shared; `links` has an entry for each, even if it is empty. `partners`,
+    the erased ones of names, only count."""
+    gone = partners or {}
+    personal = {
+        name
+        for name, others in links.items()
+        if name not in blocked and len({*others, *gone.get(name, ())}) <= kinds.max_links
+    }
     person: dict[str, str] = {}
     for root in sorted(personal, key=kinds.rank):
         reached = set() if root in person else {root}
@@ -89,11 +122,13 @@ def nearest(touchpoint: Sighted, sightings: Iterable[tuple[Order, str]], look_ba
     return after[0] if after else near[-1][1] if near else None
 
 
-def resolve(touchpoints: Iterable[Sighted], kinds: Kinds, blocked: Collection[str] = ()) -> Resolved:
+def resolve(
+    touchpoints: Iterable[Sighted], kinds: Kinds, blocked: Collection[str] = (), erased: Erased = NOTHING_ERASED
+) -> Resolved:
     """See the module. Every touchpoint has at least one identifier."""
-    live = newest(touchpoints)
+    live = newest(touchpoints, erased)
     links = links_of(live)
-    person = people(links, kinds, blocked)
+    person = people(links, kinds, blocked, erased.partners)
     on_device: dict[str, list[tuple[Order, str]]] = defaultdict(list)
     for touchpoint in live:
         named = next((person[name] for name in touchpoint.strong if name in person), None)
@@ -101,6 +136,9 @@ def resolve(touchpoints: Iterable[Sighted], kinds: Kinds, blocked: Collection[st
             sightings = on_device[device]
             if named is not None:
                 sightings.append((touchpoint.order, named))
+    for device, order in erased.marks:
+        if device in on_device:
+            on_device[device].append((order, device))
     owners: dict[bytes, str] = {}
     for touchpoint in live:
         owner = next((person[name] for name in touchpoint.strong if name in person), None)
