@@ -1,10 +1,10 @@
-"""Settings of the worker: which journeys, which secret, which legs' limits."""
+"""Settings of the worker: which journeys, which legs' limits."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from runtime.settings import IdentitySettings
 from schemas.definition import DEFAULT_FILE
@@ -17,13 +17,6 @@ class WorkerSettings(IdentitySettings):
         DEFAULT_FILE,
         validation_alias="DESIRELINE_DEFINITIONS",
         description="File of journey definitions (YAML); the default is the eight-stage purchase journey.",
-    )
-    secret: SecretStr = Field(
-        SecretStr("desireline"),
-        validation_alias="DESIRELINE_SECRET",
-        min_length=1,
-        max_length=64,
-        description="Key of the hash that makes person ids; must stay the same for the life of the data.",
     )
     max_touchpoints: int = Field(
         20_000,

@@ -103,13 +103,21 @@ class KafkaSettings(ProcessSettings):
 
 
 class IdentitySettings(KafkaSettings):
-    """Of whoever writes touchpoints, or reads whose they are: all must know the same kinds of identifiers."""
+    """Of whoever writes touchpoints, or reads whose they are: all must know the same identifiers by the same hashes."""
 
     identity: Path = Field(
         IDENTITY_FILE,
         validation_alias="DESIRELINE_IDENTITY",
         description="File of identity settings (YAML): kinds of identifiers, look-back, guards. "
         "The same for collectors, imports and workers.",
+    )
+    secret: SecretStr = Field(
+        SecretStr("desireline"),
+        validation_alias="DESIRELINE_SECRET",
+        min_length=1,
+        max_length=64,
+        description="Key of the hash that makes person ids, and by which erased names are known; must stay the same for the "
+        "life of the data. The same for collectors, imports and workers.",
     )
 
     @cached_property
