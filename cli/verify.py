@@ -69,11 +69,11 @@ def _report(wanted: Wanted, tells: bool) -> tuple[Report, str]:
             if tells:
                 status.update(f"{what} {count:,}" if count else what)
 
-        def wait() -> frozenset[str]:
+        def wait() -> cut.Ordered:
             nonlocal behind
             tell("waiting for the line", 0)
             behind = asyncio.run(cut.through(kafka, group, BEHIND_SECONDS, generation))
-            return asyncio.run(cut.blocked(kafka))
+            return asyncio.run(cut.ordered(kafka, configuration.secret))
 
         try:
             with reading() as reader:

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from schemas.identity import Kinds
 from schemas.resolve import Order, people
+from sinks.verify.erased import Erased
+
+NOTHING = Erased()
 
 
 class Seen(NamedTuple):
@@ -44,8 +47,10 @@ class Names(NamedTuple):
     known: Collection[str]
 
 
-def names(combinations: Iterable[Sequence[str]], kinds: Kinds, blocked: Collection[str]) -> Names:
-    """People from the distinct combinations of strong identifiers that touchpoints carry.
+def names(
+    combinations: Iterable[Sequence[str]], kinds: Kinds, blocked: Collection[str], erased: Erased = NOTHING
+) -> Names:
+    """People from the combinations of strong identifiers that touchpoints carry.
 
     Of a name with too many partners only as many are kept as show that they are too many.
     """
@@ -56,22 +61,29 @@ def names(combinations: Iterable[Sequence[str]], kinds: Kinds, blocked: Collecti
             for other in combination:
                 if other != name and len(partners) <= kinds.max_links:
                     partners.add(other)
-    return Names(people(links, kinds, blocked), links.keys())
+    gone = {name: others for name in links if (others := erased.beside(name, links[name]))} if erased else {}
+    return Names(people(links, kinds, blocked, gone), links.keys())
 
 
-def homes(seen: Iterable[Seen], person: Mapping[str, str], kinds: Kinds, blocked: Collection[str]) -> Iterator[Home]:
+def homes(
+    seen: Iterable[Seen], person: Mapping[str, str], kinds: Kinds, blocked: Collection[str], erased: Erased = NOTHING
+) -> Iterator[Home]:
     """Resolve what comes sorted by device; in memory is one device at a time."""
     for device, group in groupby(seen, key=attrgetter("device")):
-        yield _home(device, list(group), person, kinds, blocked)
+        yield _home(device, list(group), person, kinds, blocked, erased)
 
 
-def _home(device: str, seen: list[Seen], person: Mapping[str, str], kinds: Kinds, blocked: Collection[str]) -> Home:
+def _home(
+    device: str, seen: list[Seen], person: Mapping[str, str], kinds: Kinds, blocked: Collection[str], erased: Erased
+) -> Home:
     weak = kinds.look_back(device, shared=False) >= 0
     named: list[tuple[Order, str]] = []
     for one in seen:
         owner = _named(one, person)
         if owner is not None:
             named.append(((one.at, one.sequence, one.event), owner))
+    is_somebodys = bool(named)
+    named += [(order, device) for order in erased.on(device)]
     named.sort()
     orders = [order for order, _ in named]
     owned = []
@@ -82,7 +94,7 @@ def _home(device: str, seen: list[Seen], person: Mapping[str, str], kinds: Kinds
                 owner = _near(one, orders, named, kinds.look_back(device, shared=one.shared))
             owned.append((one, owner or device))
     latest = named[-1][1] if named and device not in blocked else device
-    return Home(device, latest if weak and (named or owned) else None, owned)
+    return Home(device, latest if weak and (is_somebodys or owned) else None, owned)
 
 
 def _named(one: Seen, person: Mapping[str, str]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
@@ -17,7 +18,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from runtime.kafka import partition_counts, read_topic, reader, with_records
 from runtime.settings import KafkaSettings
 from schemas import topics
+from schemas.erasure import Erase
+from schemas.messages import Block, Command
 from sinks.rows import TABLES
+from sinks.verify.erased import Erased
 
 IDENTITY = "identity", (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS)
 STITCH = "stitch", (topics.PEOPLE,)
@@ -49,26 +53,33 @@ async def sunk(kafka: KafkaSettings, sink_group: str, seconds: float, generation
     return await _caught_up(kafka, sink_group, read, time.monotonic() + seconds)
 
 
-class _Said(msgspec.Struct):
-    """What counts of an order here; there are others in the topic."""
+class Ordered(NamedTuple):
+    """What operators have ordered: the identifiers that are blocked, and what is erased."""
 
-    said: str
-    identifier: str = ""
-    blocked: bool = False
+    blocked: frozenset[str]
+    erased: Erased
 
 
-async def blocked(kafka: KafkaSettings) -> frozenset[str]:
-    """The identifiers that operators block: of each the last order counts. Raises KafkaError."""
+_command = msgspec.json.Decoder(Command)
+
+
+async def ordered(kafka: KafkaSettings, secret: bytes) -> Ordered:
+    """What operators have ordered up to now: of an identifier's blocks the last counts, of erasures all. Raises KafkaError."""
     newest: dict[str, tuple[int, bool]] = {}
+    erasures: list[Erase] = []
     for record in await read_topic(kafka, topics.COMMANDS.name):
         try:
-            said = msgspec.json.decode(record.value or b"", type=_Said)
-        except msgspec.MsgspecError:
+            said = _command.decode(record.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue  # the identity leg has refused it
-        # By time, not by place: a topic that was given more partitions may have orders of one identifier in two of them.
-        if said.said == "block" and record.timestamp >= newest.get(said.identifier, (0, False))[0]:
-            newest[said.identifier] = record.timestamp, said.blocked
-    return frozenset(identifier for identifier, (_, block) in newest.items() if block)
+        if isinstance(said, Block):
+            # By time, not by place: a topic that was given more partitions may have an identifier's orders in two of them.
+            if record.timestamp >= newest.get(said.identifier, (0, False))[0]:
+                newest[said.identifier] = record.timestamp, said.blocked
+        else:
+            erasures.append(said)
+    blocked = frozenset(identifier for identifier, (_, block) in newest.items() if block)
+    return Ordered(blocked, Erased(secret, erasures))
 
 
 async def _caught_up(kafka: KafkaSettings, group: str, read: Collection[str], deadline: float) -> str:

@@ -19,6 +19,7 @@ from sinks.reader import Reader
 from sinks.verify import batch, plain
 from sinks.verify.batch import Seen
 from sinks.verify.compare import Bucket, Scope, hour_of
+from sinks.verify.erased import Erased
 from sinks.verify.figures import Figures
 from sinks.verify.store import Store, carry
 
@@ -29,13 +30,14 @@ TELL_EVERY = 10_000
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the answer depends on besides the touchpoints: as the worker's settings, and what operators blocked."""
+    """What the answer depends on besides the touchpoints: as the worker's settings, and what operators ordered."""
 
     definitions: Sequence[Definition]
     kinds: Kinds
     secret: bytes
     max_touchpoints: int
     blocked: frozenset[str] = frozenset()
+    erased: Erased = batch.NOTHING
 
 
 @dataclass
@@ -49,12 +51,12 @@ class Folded:
 
 def resolve(reader: Reader, store: Store, configuration: Configuration, tell: Tell) -> None:
     """Fill the store with whose every touchpoint and identifier is. Raises the driver's errors."""
-    kinds, blocked = configuration.kinds, configuration.blocked
+    kinds, blocked, erased = configuration.kinds, configuration.blocked, configuration.erased
     person = lru_cache(1 << 16)(lambda identifier: person_id(identifier, configuration.secret).bytes)
-    combinations = (names for (names,) in reader.stream(query("verify_names"), {"strong": list(kinds.strong)}))
-    names = batch.names(_telling(combinations, "names", tell), kinds, blocked)
+    names = batch.names(_telling(_combinations(reader, configuration), "names", tell), kinds, blocked, erased)
     store.put_identities((name, person(names.person.get(name, name)), name not in names.person) for name in names.known)
-    homes = batch.homes(_telling(_seen(reader, configuration), "touchpoints", tell), names.person, kinds, blocked)
+    seen = _telling(_seen(reader, configuration), "touchpoints", tell)
+    homes = batch.homes(seen, names.person, kinds, blocked, erased)
     for some in _parts(homes, 1000):
         store.put_touchpoints(
             (one.event, person(owner), one.at, *_arrived_and_record(one.carried))
@@ -89,17 +91,31 @@ def fold(
     return found
 
 
+def _combinations(reader: Reader, configuration: Configuration) -> Iterator[Sequence[str]]:
+    """Which strong identifiers stand together on live touchpoints; each once, unless something was erased."""
+    asked, erased = {"strong": list(configuration.kinds.strong)}, configuration.erased
+    if not erased:
+        yield from (names for (names,) in reader.stream(query("verify_names"), asked))
+        return
+    for event, at, names in reader.stream(query("verify_named"), asked):
+        if not erased.takes(bytes.fromhex(event), at, names):
+            yield names
+
+
 def _seen(reader: Reader, configuration: Configuration) -> Iterator[Seen]:
     """Every live touchpoint once for each of its devices, device by device."""
-    kinds, rules = configuration.kinds, Rules(configuration.definitions)
+    kinds, rules, erased = configuration.kinds, Rules(configuration.definitions), configuration.erased
     reads = any(definition.properties_read for definition in configuration.definitions)
     asked = {"strong": list(kinds.strong), "weak": list(kinds.weak), "rules_read": int(reads)}
     for device, at_home, event, at, sequence, names, source, *told, arrived in reader.stream(
         query("verify_homes"), asked
     ):
+        ident = bytes.fromhex(event)
+        if erased.takes(ident, at, names):
+            continue
         carried = arrived.to_bytes(8, "big") + carry(_record(at, sequence, rules, *told)) if at_home else b""
         shared = source in kinds.shared_sources
-        yield Seen(device, bool(at_home), bytes.fromhex(event), at, sequence, names, shared, carried)
+        yield Seen(device, bool(at_home), ident, at, sequence, names, shared, carried)
 
 
 def _record(

@@ -20,6 +20,7 @@ from sinks.reader import Reader
 from sinks.verify import causes, compare, expect, live
 from sinks.verify.causes import Count, Evidence
 from sinks.verify.compare import Difference, Scope
+from sinks.verify.cut import Ordered
 from sinks.verify.expect import Configuration, Folded, Tell
 from sinks.verify.figures import ROLLUPS, Figures
 from sinks.verify.store import Store, store
@@ -65,17 +66,17 @@ def verify(
     configuration: Configuration,
     wanted: Wanted,
     clock: Callable[[], int],
-    wait: Callable[[], frozenset[str]],
+    wait: Callable[[], Ordered],
     tell: Tell,
 ) -> Report:
     """See the module; `clock` in ms UTC. `wait` returns when the line has processed what was there when it was called, with
-    the identifiers that are blocked. Raises OtherConfiguration, and the driver's errors."""
+    what operators have ordered. Raises OtherConfiguration, and the driver's errors."""
     _check_definitions(reader, configuration)
-    configuration = replace(configuration, blocked=wait())
+    configuration = replace(configuration, **wait()._asdict())
     look = _look(reader, configuration, wanted, clock(), None, tell)
     report = Report(look.as_of, look.differences, look.counts)
     while report.differences and report.looks <= LOOKS_AGAIN:
-        configuration = replace(configuration, blocked=wait())
+        configuration = replace(configuration, **wait()._asdict())
         before = report.differences
         people = None if any(one.table in ROLLUPS for one in before) else {p for one in before for p in one.people}
         look = _look(reader, configuration, wanted, clock(), people, tell)

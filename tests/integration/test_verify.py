@@ -21,6 +21,8 @@ from schemas.definition import DEFAULT_FILE, load_definitions
 from schemas.identity import load_kinds
 from sinks.reader import connect, reader
 from sinks.verify import live
+from sinks.verify.cut import Ordered
+from sinks.verify.erased import Erased
 from sinks.verify.expect import Configuration
 from sinks.verify.run import Wanted, verify
 from tests.line import Line
@@ -142,7 +144,7 @@ def what_heals_is_no_difference(line: Line) -> None:
     settings = WorkerSettings()
     secret = settings.secret.get_secret_value().encode()
     configuration = Configuration(load_definitions(), load_kinds(), secret, settings.max_touchpoints)
-    blocked = frozenset({"customer_id:c3", "anonymous_id:tablet-2"})
+    ordered = Ordered(frozenset({"customer_id:c3", "anonymous_id:tablet-2"}), Erased())
     (ident,) = line.rows("SELECT toString(journey_id) FROM journeys FINAL ORDER BY last_at DESC LIMIT 1")[0]
     waits = 0
 
@@ -153,12 +155,12 @@ def what_heals_is_no_difference(line: Line) -> None:
                 f"FROM (SELECT * FROM journeys FINAL WHERE journey_id = '{ident}')"
             )
 
-    def wait(heal_at: int) -> frozenset[str]:
+    def wait(heal_at: int) -> Ordered:
         nonlocal waits
         waits += 1
         if waits == heal_at:
             write("touchpoints", -1)
-        return blocked
+        return ordered
 
     with reader(line.clickhouse) as clickhouse:
         for heal_at, looks, healed, told in ((2, 2, 1, []), (9, 2, 0, ["touchpoints"])):
