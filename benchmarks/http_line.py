@@ -1,0 +1,112 @@
+"""The whole line as processes of its own, and requests that are sent to its collector on time, whatever the answers take."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from benchmarks import common
+from deploy.local.child import Child
+from deploy.local.clickhouse import ClickHouseServer
+from deploy.local.ports import LOOPBACK, free_port
+
+KEY = "benchmark-key"
+SECRET = "benchmark"
+CONNECTIONS = 8
+
+
+@dataclass(frozen=True)
+class HttpLine:
+    """A running line: where touchpoints go in, what shows them, and all its processes by name."""
+
+    port: int
+    server: ClickHouseServer
+    processes: Mapping[str, Child]
+
+    def cpu_seconds(self) -> dict[str, float]:
+        return {name: common.cpu_seconds(child.pid) for name, child in self.processes.items()}
+
+
+@contextmanager
+def running(partitions: int) -> Iterator[HttpLine]:
+    """Servers, collector, worker and sink, ready; ended at the end."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desireline-benchmark-")))
+        kafka, broker = stack.enter_context(common.kafka(folder))
+        server, clickhouse = stack.enter_context(common.clickhouse(folder))
+        common.create_all_topics(kafka, partitions)
+        port = free_port()
+        environment = {
+            "KAFKA_BOOTSTRAP": kafka.bootstrap,
+            "CLICKHOUSE_URL": server.url,
+            "CLICKHOUSE_NATIVE_PORT": str(server.native_port),
+            "DESIRELINE_SECRET": SECRET,
+            "DESIRELINE_COLLECTOR_PORT": str(port),
+            "DESIRELINE_WRITE_KEYS": f"benchmark={KEY}",
+        }
+        worker = stack.enter_context(common.process("worker", ["processors.app"], folder, environment))
+        sink = stack.enter_context(common.process("sink", ["sinks.app"], folder, environment))
+        collector = stack.enter_context(common.process("collector", ["ingest.collector"], folder, environment))
+        worker.wait_until(lambda: common.times_said(worker, "partition opened") >= 2 * partitions, 60)
+        collector.wait_until(lambda: _is_ready(port), 30)
+        processes = {"collector": collector, "worker": worker, "sink": sink, "kafka": broker, "clickhouse": clickhouse}
+        yield HttpLine(port, server, processes)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def now() -> str:
+    """The time as a client writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{int(time.time() * 1000) % 1000:03d}Z"
+
+
+async def send_on_time(
+    port: int, count: int, rate: float, body: Callable[[int], bytes], answered: Callable[[int], None]
+) -> None:
+    """`count` requests, numbered from 0, `rate` a second. `body` is asked when one is sent, `answered` told of its 200.
+
+    SystemExit when anything is refused."""
+    requests: asyncio.Queue[int] = asyncio.Queue()
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        while True:
+            number = await requests.get()
+            content = body(number)
+            writer.write(
+                b"POST /v1/touchpoints HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer %b\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (KEY.encode(), len(content), content)
+            )
+            head = await reader.readuntil(b"\r\n\r\n")
+            answer = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+            if not head.startswith(b"HTTP/1.1 200") or b'"rejected":[]' not in answer:
+                raise SystemExit(f"the collector answered {head!r} {answer[:300]!r}")
+            answered(number)
+            requests.task_done()
+
+    clients = [asyncio.create_task(client()) for _ in range(CONNECTIONS)]
+    began, sent = time.monotonic(), 0
+    while sent < count:
+        while sent < min(count, int((time.monotonic() - began) * rate) + 1):
+            requests.put_nowait(sent)
+            sent += 1
+        await asyncio.sleep(0.005)
+        for one in clients:
+            if one.done():
+                one.result()
+    await requests.join()
+    for one in clients:
+        one.cancel()
