@@ -16,7 +16,7 @@ from alerts.counts import WEEK, Rules
 from schemas.statistics import binomial_lower_tail, ewma, ewma_spread, normal_beyond
 
 CUT = 0.99  # of the chart's width, which the value of a sample may have
-WITHIN = 0.25  # of the limit: what is being counted for an alert begins beyond it
+BEGINS = 0.25  # of the limit: customers are counted as lost from there on
 BACK = 0.5  # of the limit: an alert is over below it
 
 
@@ -55,7 +55,7 @@ class Chart(msgspec.Struct, frozen=True, gc=False):
     sample: Run = _NONE  # not yet large enough
     average: float = 0.0  # EWMA of the samples' values
     samples: int = 0
-    run: Run = _NONE  # since the average was last well within its limit
+    run: Run = _NONE  # since customers began to be lost
     depth: float = 0.0  # the average, in multiples of its limit; at 1 and more it is out of bounds
     alarmed: bool = False
 
@@ -89,13 +89,18 @@ def _sampled(chart: Chart, base: Baseline, sample: Run, chance: float, rules: Ru
     # What an hour varies beyond chance is common to its samples: no average over them makes it smaller.
     common = base.extra * sample.stays**2 / sample.variance
     depth = -average / (width * sqrt(ewma_spread(rules.weight, samples) ** 2 + common))
-    run = (chart.run if chart.alarmed or chart.depth > WITHIN else _NONE).plus(sample)
+    run = (chart.run if chart.alarmed or _losing(chart, rules) else _NONE).plus(sample)
     if chart.alarmed:
         if depth < BACK:
             return Chart(base)  # begins anew: what it remembers of the incident says nothing about what comes
         return Chart(base, _NONE, average, samples, run, depth, True)
     out = depth > 1 and _certain(run, base.extra, chance, rules)
     return Chart(base, _NONE, average, samples, run, depth, out)
+
+
+def _losing(chart: Chart, rules: Rules) -> bool:
+    """Does a loss go on? It began where the sum of losses beyond half of one that matters was last 0 (Page, 1954)."""
+    return chart.depth > BEGINS and chart.run.lost > rules.least_loss / 2 * chart.run.expected
 
 
 def _certain(run: Run, extra: float, chance: float, rules: Rules) -> bool:
