@@ -12,6 +12,7 @@ from cli.demo import demo
 from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
+from cli.erase import erase, erasures
 from cli.funnel import funnel
 from cli.generations import app as generations_app
 from cli.identifiers import app as identifiers_app
@@ -57,6 +58,8 @@ app.command()(sql)
 app.command()(digest)
 app.command()(verify)
 app.command()(ledger)
+app.command()(erase)
+app.command()(erasures)
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(topics_app, name="topics")

@@ -24,7 +24,12 @@ _SEED, _M, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 @lru_cache(maxsize=1 << 16)
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that Kafka's default partitioner gives a key: murmur2 as in Java's clients, sign bit cleared."""
+    """The partition that Kafka's default partitioner gives a key."""
+    return place_of(key) % partitions
+
+
+def place_of(key: bytes) -> int:
+    """Where a key hashes to, whatever the number of partitions: murmur2 as in Java's clients, sign bit cleared."""
     length = len(key)
     whole = length & ~3
     h = _SEED ^ length
@@ -35,7 +40,7 @@ def partition_of(key: bytes, partitions: int) -> int:
         h = (h ^ int.from_bytes(key[whole:], "little")) * _M & _MASK
     h = (h ^ h >> 13) * _M & _MASK
     h ^= h >> 15
-    return (h & 0x7FFFFFFF) % partitions
+    return h & 0x7FFFFFFF
 
 
 class TopicSpec(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -42,20 +42,42 @@ class Answer(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
+class Given(NamedTuple):
+    """Values that go along with a query as a table with the one column `value`, of this type.
+
+    Unlike parameters, which the server writes into the query's text, they stand in no log of queries; and may be many.
+    """
+
+    table: str
+    kind: str
+    values: Iterable[Any]
+
+
 class Reader:
     """Answers questions, changes nothing. Not for several threads at once; reconnects by itself."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    def ask(self, sql: str, parameters: Mapping[str, Any] | None = None, given: Iterable[Given] = ()) -> Answer:
         """One query, whole; parameters as `{name:Type}` in its text. Raises clickhouse_driver's errors."""
-        rows, columns = self._client.execute(sql, dict(parameters or {}), with_column_types=True)
+        rows, columns = self._client.execute(
+            sql, dict(parameters or {}), with_column_types=True, external_tables=_tables(given)
+        )
         return Answer(tuple(name for name, _ in columns), rows)
 
-    def stream(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+    def stream(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, given: Iterable[Given] = ()
+    ) -> Iterator[Sequence[Any]]:
         """The rows of one query as they come, without holding them all."""
-        yield from self._client.execute_iter(sql, dict(parameters or {}))
+        yield from self._client.execute_iter(sql, dict(parameters or {}), external_tables=_tables(given))
+
+
+def _tables(given: Iterable[Given]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "structure": [("value", kind)], "data": [{"value": value} for value in values]}
+        for name, kind, values in given
+    ]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ CREATE TABLE dead_letters
 )
 ENGINE = ReplacingMergeTree
 ORDER BY position
-SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE TABLE dirty_hours
 (
@@ -27,6 +27,60 @@ CREATE TABLE dirty_hours
 ENGINE = MergeTree
 ORDER BY (written_at, definition, hour)
 TTL toDateTime(written_at) + toIntervalDay(7)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE erased
+(
+    `id` UUID,
+    `source` LowCardinality(String),
+    `arrived` DateTime64(3, 'UTC'),
+    `stream` FixedString(16),
+    `sequence` Nullable(Int32),
+    `uncounted` Bool
+)
+ENGINE = ReplacingMergeTree
+ORDER BY id
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE erased_key
+(
+    `key_0` UInt64,
+    `key_1` UInt64
+)
+ENGINE = MergeTree
+ORDER BY key_0
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE erasing
+(
+    `erasure_id` String,
+    `what` LowCardinality(String),
+    `person_id` UUID,
+    `id` UUID,
+    `version` UInt128,
+    `position` String
+)
+ENGINE = MergeTree
+PARTITION BY erasure_id
+ORDER BY (what, id, version, position)
+SETTINGS old_parts_lifetime = 60, cleanup_delay_period = 10, max_cleanup_delay_period = 10, index_granularity = 8192;
+
+CREATE TABLE erasures
+(
+    `erasure_id` String,
+    `person_id` UUID,
+    `at` DateTime64(3, 'UTC'),
+    `because` LowCardinality(String),
+    `ordered_by` LowCardinality(String),
+    `removed` Map(LowCardinality(String), UInt64),
+    `finished_at` Nullable(DateTime64(3, 'UTC')),
+    `logs_until` DateTime64(3, 'UTC'),
+    `compacted_until` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    CONSTRAINT complete CHECK notEmpty(erasure_id)
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (erasure_id, person_id)
 SETTINGS index_granularity = 8192;
 
 CREATE TABLE generations
@@ -55,7 +109,7 @@ CREATE TABLE identities
 ENGINE = ReplacingMergeTree(version)
 PRIMARY KEY identifier
 ORDER BY (identifier, generation)
-SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE VIEW journey_stages
 (
@@ -143,7 +197,7 @@ ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(started_at)
 PRIMARY KEY (definition, started_at, journey_id)
 ORDER BY (definition, started_at, journey_id, generation)
-SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE TABLE journeys_by_person
 (
@@ -158,7 +212,7 @@ CREATE TABLE journeys_by_person
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PRIMARY KEY (person_id, journey_id)
 ORDER BY (person_id, journey_id, generation)
-SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE MATERIALIZED VIEW journeys_to_persons TO journeys_by_person
 (
@@ -236,7 +290,7 @@ ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(at)
 PRIMARY KEY (toStartOfHour(at), outcome_id)
 ORDER BY (toStartOfHour(at), outcome_id, generation)
-SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE TABLE person_touchpoints
 (
@@ -263,7 +317,7 @@ CREATE TABLE person_touchpoints
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PRIMARY KEY (person_id, event_id)
 ORDER BY (person_id, event_id, generation)
-SETTINGS index_granularity = 1024, old_parts_lifetime = 60;
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE TABLE refreshes
 (
@@ -438,7 +492,7 @@ CREATE TABLE touchpoints
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY event_id
-SETTINGS old_parts_lifetime = 60, index_granularity = 8192;
+SETTINGS old_parts_lifetime = 60, index_granularity = 8192, cleanup_delay_period = 10, max_cleanup_delay_period = 10;
 
 CREATE VIEW v_channel_paths
 (
@@ -695,6 +749,32 @@ LEFT JOIN
     )
 ) AS named USING (definition, stage);
 
+CREATE VIEW v_erasures
+(
+    `erasure_id` String COMMENT 'The erasure; it may be of several customers',
+    `person_id` UUID COMMENT 'The customer: a keyed hash, all that is left',
+    `at` DateTime64(3, 'UTC') COMMENT 'What occurred up to then was erased, and stays away whenever it arrives',
+    `because` LowCardinality(String) COMMENT 'request, consent (it was withdrawn) or retention (its period is over)',
+    `ordered_by` LowCardinality(String) COMMENT 'Who ran the command',
+    `removed` Map(LowCardinality(String), UInt64) COMMENT 'Table → what was deleted there: touchpoints, journeys, identifiers, …',
+    `finished_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When nothing was left in ClickHouse; NULL: it broke off, run it again',
+    `logs_until` DateTime64(3, 'UTC') COMMENT 'When retention has deleted the last of it from the logs in Kafka',
+    `compacted_until` DateTime64(3, 'UTC') COMMENT 'When compaction has deleted the last of it from the compacted topics'
+)
+COMMENT 'Who was erased, when and why, what was deleted where, and when the logs have forgotten it too. Exact now.'
+AS SELECT
+    erasure_id,
+    person_id,
+    at,
+    because,
+    ordered_by,
+    removed,
+    finished_at,
+    logs_until,
+    compacted_until
+FROM erasures
+FINAL;
+
 CREATE VIEW v_funnel
 (
     `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
@@ -896,6 +976,15 @@ FROM
         UNION ALL
         SELECT
             source,
+            toStartOfHour(arrived, 'UTC') AS hour,
+            'erased' AS decision,
+            toInt64(1) AS n
+        FROM erased
+        FINAL
+        WHERE uncounted
+        UNION ALL
+        SELECT
+            source,
             toStartOfHour(tupleElement(gap, 2), 'UTC') AS hour,
             'missing' AS decision,
             tupleElement(gap, 1) AS n
@@ -911,7 +1000,10 @@ FROM
             (
                 SELECT
                     source,
-                    stream,
+                    sipHash128Keyed((
+                        SELECT tuple(min(key_0), min(key_1))
+                        FROM erased_key
+                    ), stream) AS stream,
                     toInt64(assumeNotNull(sequence)) AS number,
                     fromUnixTimestamp64Milli(toInt64(281474976710655 - bitAnd(bitShiftRight(version, 48), 281474976710655)), 'UTC') AS arrived
                 FROM
@@ -936,12 +1028,24 @@ FROM
                 UNION ALL
                 SELECT
                     source,
-                    JSONExtractString(record, 'stream'),
+                    sipHash128Keyed((
+                        SELECT tuple(min(key_0), min(key_1))
+                        FROM erased_key
+                    ), JSONExtractString(record, 'stream')),
                     JSONExtractInt(record, 'sequence') AS number,
                     at
                 FROM dead_letters
                 FINAL
                 WHERE (JSONType(record, 'sequence') IN ('Int64', 'UInt64')) AND ((number >= 0) AND (number <= 2147483647))
+                UNION ALL
+                SELECT
+                    source,
+                    stream,
+                    toInt64(assumeNotNull(sequence)) AS number,
+                    arrived
+                FROM erased
+                FINAL
+                WHERE sequence IS NOT NULL
             )
             GROUP BY
                 source,

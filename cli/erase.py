@@ -1,0 +1,219 @@
+"""`desireline erase` and `desireline erasures`: forget people, and show what was forgotten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+import typer
+
+from cli import text
+from cli.common import clickhouse_settings, moment, now, reading
+from cli.identifiers import configured, named, operator
+from cli.output import err, fail, out
+from cli.replayed import servers, settings
+
+if TYPE_CHECKING:
+    from sinks.erasing.receipts import Receipt
+    from sinks.erasing.who import Identifiers, People
+    from sinks.reader import Reader
+
+AGAIN = "run the same command again: it goes on where this one ended"
+MOST_SHOWN = 20  # people that are listed before the question
+Because = Literal["request", "consent", "retention"]
+
+
+def erase(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="KIND:VALUE, for example email:ada@example.org, or a customer's id."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with more of them, one a line.")] = None,
+    silent_since: Annotated[
+        str | None, typer.Option(help="Everybody whose newest touchpoint occurred before this time, ISO 8601.")
+    ] = None,
+    because: Annotated[
+        Because | None,
+        typer.Option(help="For the receipt.  [default: request; with --silent-since: retention]", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not show who it is and ask, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The receipts, one JSON object a line.")] = False,
+) -> None:
+    """Forget people: state, tables and figures at once, logs when their retention ends. Prints the receipt. Cannot be undone.
+
+    What occurred up to now stays away, however late it arrives; what they do later starts anew. Safe to repeat.
+    """
+    from sinks.erasing import run, who
+
+    given = _given(ids, file)
+    if not given and silent_since is None:
+        raise fail("say who: an identifier, a customer's id, --file or --silent-since")
+    since = None if silent_since is None else moment("--silent-since", silent_since)
+    reason = because or ("request" if since is None else "retention")
+    kinds = configured()
+    wanted = [_id(one, kinds) for one in given]
+    with _erasing(), reading() as reader, _writing() as client:
+        kafka, sink_group = settings()
+        identifiers = who.Identifiers(kinds, kafka.secret.get_secret_value().encode())
+        people = _people(reader, wanted, since, identifiers)
+        if not people.names:
+            out.print("nobody is meant: nothing to erase")
+            return
+        if not yes:
+            _ask(reader, people)
+        with err.status("") as status:
+            erasure = run.Erasure(reader, client, kafka, sink_group, identifiers, now, status.update)
+            id = erasure.run(people, reason, operator())
+        if not id:
+            out.print("nothing is stored of them: nothing to erase")
+            return
+        _print(reader, id, as_json=as_json)
+
+
+def erasures(
+    id: Annotated[str, typer.Argument(metavar="[ID]", help="Only this erasure.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most this many customers, the newest.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List who was erased, when and why, what was deleted where, and when the last of it leaves the logs."""
+    with reading() as reader:
+        if not _print(reader, id, limit, as_json=as_json) and not as_json:
+            out.print("nobody was erased" if not id else f"there is no erasure {id}", markup=False)
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+
+
+def _given(ids: Sequence[str] | None, file: Path | None) -> list[str]:
+    given = list(ids or ())
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise fail(f"{file} cannot be read: {error}") from error
+        given += [line.strip() for line in lines if line.strip()]
+    return given
+
+
+def _id(given: str, kinds: Any) -> str | UUID:
+    try:
+        return UUID(given.strip())
+    except ValueError:
+        return named(given, kinds)
+
+
+def _people(reader: Reader, wanted: Sequence[str | UUID], since: int | None, identifiers: Identifiers) -> People:
+    from sinks.erasing.who import People, chosen, silent_since
+
+    people = dict(chosen(reader, wanted, identifiers).names)
+    if since is not None:
+        people = dict(silent_since(reader, since, identifiers).names) | people
+    return People(people)
+
+
+def _ask(reader: Reader, people: People) -> None:
+    """Show who it is and how much there is; the end of the command unless the answer is yes."""
+    from sinks.erasing.who import Stored, stored
+
+    found = stored(reader, people.names)
+    rows = []
+    for person in sorted(people.names, key=lambda one: -found.get(one, Stored()).touchpoints)[:MOST_SHOWN]:
+        one, names = found.get(person, Stored()), sorted(people.names[person])
+        period = f"{text.moment(one.first)[:10]} to {text.moment(one.last)[:10]}" if one.touchpoints else ""
+        rows.append([str(person), text.many(one.touchpoints, "touchpoint"), period, text.plain(", ".join(names))])
+    for line in text.columns(rows, right=(1,)):
+        out.print(line, markup=False)
+    if len(people.names) > MOST_SHOWN:
+        out.print(f"… and {len(people.names) - MOST_SHOWN:,} more")
+    total = sum(one.touchpoints for one in found.values())
+    many = f"{text.many(len(people.names), 'customer')} with {text.many(total, 'touchpoint')}"
+    if not typer.confirm(f"Erase {many} for good?", err=True):
+        raise fail("nothing was erased")
+
+
+# --- servers and their errors -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _erasing() -> Iterator[None]:
+    """Around all of it: what can go wrong ends the command with one sentence."""
+    from sinks.erasing.remove import NotRemoved
+    from sinks.erasing.run import Behind
+    from sinks.erasing.who import NotErasable
+
+    try:
+        with servers():
+            yield
+    except NotErasable as error:
+        raise fail(str(error)) from error
+    except (Behind, NotRemoved) as error:
+        raise fail(f"{text.plain(str(error))}; {AGAIN}") from error
+    except KeyboardInterrupt as error:
+        raise fail(f"interrupted; {AGAIN}") from error
+
+
+@contextmanager
+def _writing() -> Iterator[Any]:
+    from sinks.reader import connect
+
+    with connect(clickhouse_settings()) as client:
+        yield client
+
+
+# --- the receipt ------------------------------------------------------------------------------------------------------
+
+
+def _print(reader: Reader, erasure: str, limit: int = 1000, *, as_json: bool) -> int:
+    """The receipts, by erasure; how many."""
+    from sinks.erasing.receipts import read
+
+    found = read(reader, erasure, limit)
+    if as_json:
+        for one in found:
+            typer.echo(json.dumps(as_object(one), ensure_ascii=False))
+        return len(found)
+    for id in dict.fromkeys(one.erasure_id for one in found):
+        for line in lines([one for one in found if one.erasure_id == id]):
+            out.print(line, markup=False)
+    return len(found)
+
+
+def lines(receipts: Sequence[Receipt]) -> list[str]:
+    """The receipts of one erasure, for people."""
+    one = receipts[0]
+    by = f" by {text.plain(one.by)}" if one.by else ""
+    done = f"nothing is left since {_when(one.finished_at)}" if one.finished_at else f"not finished: {AGAIN}"
+    told = [f"erasure {one.erasure_id} of {_when(one.at)}, because of {one.because}{by}; times in UTC"]
+    for receipt in receipts:
+        removed = ", ".join(f"{count:,} {what}" for what, count in sorted(receipt.removed.items()))
+        told.append(f"  customer {receipt.person}: {removed or 'nothing more was stored'}")
+    return [
+        *told,
+        f"  ClickHouse, state of the workers, figures: {done}",
+        f"  logs in Kafka (touchpoints, identity, dead_letters): until {_when(one.logs_until)}",
+        f"  compacted topics in Kafka (identities, identity-changelog): until {_when(one.compacted_until)}",
+    ]
+
+
+def as_object(one: Receipt) -> dict[str, Any]:
+    """One receipt as JSON values; times in RFC 3339."""
+    return {
+        "erasure_id": one.erasure_id,
+        "person_id": str(one.person),
+        "at": text.moment(one.at),
+        "because": one.because,
+        "by": one.by,
+        "removed": one.removed,
+        "finished_at": None if one.finished_at is None else text.moment(one.finished_at),
+        "logs_until": text.moment(one.logs_until),
+        "compacted_until": text.moment(one.compacted_until),
+    }
+
+
+def _when(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

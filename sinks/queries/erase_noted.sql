@@ -1,0 +1,1 @@
+SELECT DISTINCT what FROM erasing WHERE erasure_id = %(erasure)s
