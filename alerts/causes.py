@@ -6,13 +6,13 @@ Pure. Related is the same channel, or the same stage (`Key.related`), and a caus
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from alerts.chart import Run
 from alerts.counts import MINUTE_MS, Key, Rules
-from schemas.alert import Alert, alert_id
+from schemas.alert import Alert, AlertChange, alert_id
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -31,13 +31,6 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     until: int
 
 
-class Change(NamedTuple):
-    """What is to be delivered: an alert as it stands now, and why it is said again."""
-
-    kind: Literal["opened", "widened", "resolved"]
-    alert: Alert
-
-
 class Alarm(NamedTuple):
     """A chart that alarms from now on."""
 
@@ -51,10 +44,10 @@ def known(told: Iterable[Told], key: Key, minute: int) -> bool:
     return any(one.since <= minute <= one.until and any(key.related(member) for member in one.members) for one in told)
 
 
-def joined(causes: tuple[Cause, ...], alarms: Iterable[Alarm], minute: int) -> tuple[tuple[Cause, ...], list[Change]]:
+def joined(causes: tuple[Cause, ...], alarms: Iterable[Alarm], minute: int) -> tuple[tuple[Cause, ...], list[Alert]]:
     """The causes with the new alarms. What is related to none opens one, the deepest first, and others may be related to it."""
     found = list(causes)
-    kinds: dict[int, Literal["opened", "widened"]] = {}  # by place in `found`
+    kinds: dict[int, AlertChange] = {}  # by place in `found`
     waiting = sorted(alarms, key=lambda one: (-one.depth, one.key))
     while waiting:
         alarm, place = next(_belonging(waiting, found), (waiting[0], None))
@@ -66,7 +59,7 @@ def joined(causes: tuple[Cause, ...], alarms: Iterable[Alarm], minute: int) -> t
             kinds.setdefault(place, "widened")
             cause = found[place]
             found[place] = Cause((*cause.members, alarm.key), cause.opened, cause.run)
-    return tuple(found), [Change(kind, alert(found[place], minute)) for place, kind in kinds.items()]
+    return tuple(found), [alert(found[place], kind, minute) for place, kind in kinds.items()]
 
 
 def _belonging(alarms: Iterable[Alarm], causes: list[Cause]) -> Iterator[tuple[Alarm, int]]:
@@ -92,21 +85,21 @@ def lasting(
     return tuple(going_on), over
 
 
-def alert(cause: Cause, minute: int, resolved: bool = False, settled: bool = False) -> Alert:
+def alert(cause: Cause, change: AlertChange, minute: int, settled: bool = False) -> Alert:
     """The alert of a cause as it stands in that minute."""
     (series, measure), *others = cause.members
     opened_at, at = cause.opened * MINUTE_MS, minute * MINUTE_MS
     expected, good = cause.run.expected / cause.run.stays, cause.run.good / cause.run.stays
     return Alert(
         alert_id=alert_id(*series, measure, opened_at),
-        status="resolved" if resolved else "opened",
+        change=change,
         journey=series.journey,
         stage=series.stage,
         channel=series.channel,
         measure=measure,
         since=cause.run.since * MINUTE_MS,
         opened_at=opened_at,
-        resolved_at=at if resolved else 0,
+        resolved_at=at if change == "resolved" else 0,
         settled=settled,
         stays=cause.run.stays,
         expected=expected if measure == "progress" else 1 - expected,

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from alerts.causes import Alarm, Cause, Change, Told, alert, joined, known, lasting
+from alerts.causes import Alarm, Cause, Told, alert, joined, known, lasting
 from alerts.chart import Chart, Run, chance_of_one, take
 from alerts.counts import Counts, Key, Rules, Series
 from alerts.series import NOTHING, Watched, counted
-from schemas.alert import Measure
+from schemas.alert import Alert, Measure
 
 MEASURES: tuple[Measure, ...] = ("progress", "drop_off")
 
@@ -29,7 +29,7 @@ class State(msgspec.Struct, frozen=True, gc=False):
     told: tuple[Told, ...] = ()  # resolved, as long as drop-offs of that time are still to come
 
 
-def step(state: State, minute: int, counts: Mapping[Series, Counts], rules: Rules) -> tuple[State, list[Change]]:
+def step(state: State, minute: int, counts: Mapping[Series, Counts], rules: Rules) -> tuple[State, list[Alert]]:
     """One minute, each exactly once and in their order; a series that is not in `counts` had nothing."""
     if state.minute >= 0 and minute != state.minute + 1:
         raise ValueError(f"after minute {state.minute} comes the next one, not {minute}")
@@ -57,7 +57,7 @@ def step(state: State, minute: int, counts: Mapping[Series, Counts], rules: Rule
     causes, changes = joined(going_on, alarms, minute)
     told = state.told
     for cause, settled in over:
-        changes.append(Change("resolved", alert(cause, minute, resolved=True, settled=settled)))
+        changes.append(alert(cause, "resolved", minute, settled))
         told = (*told, Told(cause.members, cause.run.since, minute))
         for member in cause.members if settled else ():
             series[member.series] = series[member.series].with_chart(member.measure, Chart())

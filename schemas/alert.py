@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-AlertStatus = Literal["opened", "resolved"]
+AlertChange = Literal["opened", "widened", "resolved"]
 Measure = Literal["progress", "drop_off"]
 
 
@@ -31,7 +31,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
 
     alert_id: str  # 32 hex digits
-    status: AlertStatus
+    change: AlertChange  # why it is said (again); open until it is resolved
     journey: str
     stage: int
     channel: str

@@ -20,9 +20,9 @@ from typing import Any
 
 import msgspec
 
-from alerts.causes import Change
 from alerts.counts import Rules
 from alerts.watch import State, step
+from schemas.alert import Alert
 from tests.prove import evidence
 from tests.prove.alerts_history import DECISION, LASTS, RULES, Incident, history, incidents
 
@@ -40,20 +40,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def judged(changes: list[tuple[int, Change]], planted: list[Incident]) -> dict[str, Any]:
+def judged(changes: list[tuple[int, Alert]], planted: list[Incident]) -> dict[str, Any]:
     """What the alerts found, when, and what they said for nothing. `changes` with their minutes."""
     found: dict[Incident, int] = {}
     wrong: list[str] = []
-    for minute, change in changes:
-        if change.kind == "resolved":
+    for minute, alert in changes:
+        if alert.change == "resolved":
             continue
-        alert = change.alert
         told = [f"{alert.journey}·{alert.stage}·{alert.channel}·{alert.measure}", *alert.also]
         about = [one for one in planted if one.start <= minute <= one.start + TELLS]
         names_it = about and any(name.split("·")[1:3] == [str(DECISION), about[0].channel] for name in told)
         if names_it and about[0] not in found:
             found[about[0]] = minute - about[0].start
-        elif change.kind == "opened":
+        elif alert.change == "opened":
             wrong.append(f"{told[0]} lost {alert.lost:.0f} of {alert.stays}, {minute - planted[0].start} min")
     after = sorted(found.values())
     return {
@@ -70,14 +69,14 @@ def one(seed: int, variants: list[str]) -> tuple[int, dict[str, Any]]:
     began = time.process_time()
     rules: dict[str, Rules] = {name: msgspec.structs.replace(RULES, **VARIANTS[name]) for name in variants}
     states = {name: State() for name in variants}
-    changes: dict[str, list[tuple[int, Change]]] = {name: [] for name in variants}
+    changes: dict[str, list[tuple[int, Alert]]] = {name: [] for name in variants}
     planted = incidents(seed)
     stepping = 0.0
     for minute, counts in history(seed, planted):
         before = time.process_time()
         for name in variants:
             states[name], said = step(states[name], minute, counts, rules[name])
-            changes[name] += [(minute, change) for change in said]
+            changes[name] += [(minute, alert) for alert in said]
         stepping += time.process_time() - before
     return seed, {
         **{name: judged(changes[name], planted) for name in variants},

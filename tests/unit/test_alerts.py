@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from alerts.ages import added, bucket, longest, usual_time
 from alerts.baseline import Baseline, hour_of_week, seen
-from alerts.causes import Change
 from alerts.chart import Chart, chance_of_one, take
 from alerts.counts import Counts, Key, Rules, Series
 from alerts.series import Watched, counted
 from alerts.watch import State, step
+from schemas.alert import Alert
 
 DAY = 1440
 MONDAY = 4 * DAY  # 1970-01-05
@@ -59,12 +59,12 @@ def lived(
         )
 
 
-def watched(history: Iterator[tuple[int, dict[Series, Counts]]], rules: Rules = QUICK) -> list[tuple[int, Change]]:
+def watched(history: Iterator[tuple[int, dict[Series, Counts]]], rules: Rules = QUICK) -> list[tuple[int, Alert]]:
     """What is said, with the minute of the history in which it is."""
     state, said = State(), []
     for minute, counts in history:
         state, changes = step(state, minute, counts, rules)
-        said += [(minute - MONDAY, change) for change in changes]
+        said += [(minute - MONDAY, alert) for alert in changes]
     return said
 
 
@@ -72,8 +72,8 @@ def between(first: int, last: int, *series: Series) -> Fails:
     return lambda one, minute: first <= minute < last and (not series or one in series)
 
 
-def kinds(said: list[tuple[int, Change]]) -> list[str]:
-    return [change.kind for _, change in said]
+def kinds(said: list[tuple[int, Alert]]) -> list[str]:
+    return [alert.change for _, alert in said]
 
 
 def test_an_incident_opens_one_alert_and_its_end_resolves_it() -> None:
@@ -81,15 +81,15 @@ def test_an_incident_opens_one_alert_and_its_end_resolves_it() -> None:
     (opened_at, opened), (resolved_at, resolved) = said
     assert AGED + 3 < opened_at < AGED + 15  # those of the first minute are judged after the usual time
     assert AGED + 30 < resolved_at < AGED + 60
-    assert (opened.kind, resolved.kind) == ("opened", "resolved")
-    assert (opened.alert.channel, opened.alert.stage, opened.alert.measure) == ("web", DECISION, "progress")
-    assert opened.alert.alert_id == resolved.alert.alert_id
-    assert resolved.alert.version > opened.alert.version
-    assert isclose(opened.alert.expected, 0.8, abs_tol=0.03)
-    assert opened.alert.observed < 0.7  # the average begins with the good minutes before
-    assert abs(opened.alert.since // 60_000 - MONDAY - AGED) <= 6
-    assert resolved.alert.stays >= 20 * 30
-    assert isclose(resolved.alert.lost, 0.4 * 20 * 30, rel_tol=0.2)
+    assert (opened.change, resolved.change) == ("opened", "resolved")
+    assert (opened.channel, opened.stage, opened.measure) == ("web", DECISION, "progress")
+    assert opened.alert_id == resolved.alert_id
+    assert resolved.version > opened.version
+    assert isclose(opened.expected, 0.8, abs_tol=0.03)
+    assert opened.observed < 0.7  # the average begins with the good minutes before
+    assert abs(opened.since // 60_000 - MONDAY - AGED) <= 6
+    assert resolved.stays >= 20 * 30
+    assert isclose(resolved.lost, 0.4 * 20 * 30, rel_tol=0.2)
 
 
 def test_its_drop_offs_a_patience_later_are_no_second_alert_but_others_are() -> None:
@@ -102,23 +102,23 @@ def test_its_drop_offs_a_patience_later_are_no_second_alert_but_others_are() -> 
     )
     (at, opened), _ = watched(deaf)
     assert AGED + PATIENCE < at < AGED + PATIENCE + 15
-    assert opened.alert.measure == "drop_off"
-    assert opened.alert.observed > 0.3 > opened.alert.expected
+    assert opened.measure == "drop_off"
+    assert opened.observed > 0.3 > opened.expected
 
 
 def test_one_cause_is_one_alert_named_by_what_fails_first_or_most() -> None:
     together = watched(lived(dict.fromkeys(EVERY, 20), AGED + DAY, between(AGED, AGED + 40, WEB, APP, SEARCH)))
     assert kinds(together).count("opened") == kinds(together).count("resolved") == 1
-    last = together[-1][1].alert
+    last = together[-1][1]
     names = {str(Key(Series(last.journey, last.stage, last.channel), last.measure)), *last.also}
     assert names == {f"purchase·{stage}·{channel}·progress" for stage, channel in ((4, "web"), (4, "app"), (2, "web"))}
-    assert len({change.alert.alert_id for _, change in together}) == 1
+    assert len({alert.alert_id for _, alert in together}) == 1
 
 
 def test_two_causes_are_two_alerts() -> None:
     apart = watched(lived({WEB: 20, CALLS: 20}, AGED + DAY, between(AGED, AGED + 40)))
     assert kinds(apart).count("opened") == kinds(apart).count("resolved") == 2
-    assert {change.alert.channel for _, change in apart} == {"web", "call_center"}
+    assert {alert.channel for _, alert in apart} == {"web", "call_center"}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -164,7 +164,7 @@ def test_a_certain_but_small_loss_is_no_alert() -> None:
 def test_what_lasts_becomes_usual() -> None:
     said = watched(lived({WEB: 20}, AGED + 6 * DAY, lambda _, minute: minute >= AGED))
     assert kinds(said) == ["opened", "widened", "resolved"]  # widened by the drop-offs
-    assert said[2][1].alert.settled
+    assert said[2][1].settled
     assert said[2][0] - said[0][0] == QUICK.settles
 
 
