@@ -27,7 +27,7 @@ from deploy.local.kafka import KafkaServer
 from deploy.local.ports import LOOPBACK, free_port
 from runtime.kafka import TopicSpec, create_topics
 from runtime.settings import KafkaSettings
-from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
+from schemas.topics import COMMANDS, DEAD_LETTERS, TOUCHPOINTS
 
 KEY = "benchmark-key"
 BODIES = 200  # prepared before the clock starts, and sent round robin
@@ -117,8 +117,9 @@ def is_ready(port: int) -> bool:
 def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, object]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desireline-benchmark-")))
     bootstrap = stack.enter_context(broker(arguments.kafka, folder))
-    topics = [TopicSpec(topic.name, arguments.partitions, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS)]
-    create_topics(KafkaSettings(bootstrap=bootstrap), topics)
+    topics = (TOUCHPOINTS, DEAD_LETTERS, COMMANDS)
+    specs = [TopicSpec(topic.name, arguments.partitions, topic.config) for topic in topics]
+    create_topics(KafkaSettings(bootstrap=bootstrap), specs)
     port = free_port()
     environment = {
         "KAFKA_BOOTSTRAP": bootstrap,

@@ -83,7 +83,9 @@ def replay(
     leg: LegOption = None,
     since: SinceOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.  [default: all]")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; say what would become of each.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; say what would become of each, unless it is erased.")
+    ] = False,
 ) -> None:
     """Send again what the options or ids select, once the cause is gone; without any: everything. Safe to repeat.
 

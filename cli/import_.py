@@ -16,6 +16,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from cli.output import err, fail
+from ingest.erased import NOTHING, Erased
 from ingest.importing import CHUNK_ROWS, Chunk, chunks, reader
 from runtime.settings import IdentitySettings, KafkaSettings
 
@@ -39,7 +40,10 @@ def import_file(
     rate: Annotated[float | None, typer.Option(min=0.001, help="Touchpoints per second.  [default: no limit]")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="From the first row, also after an interruption.")] = False,
 ) -> None:
-    """Import a file. What cannot be accepted goes to the dead letters; run it again after an interruption and it goes on."""
+    """Import a file. What cannot be accepted goes to the dead letters; run it again after an interruption and it goes on.
+
+    Whoever was erased before it begins is left out; a dry run, which asks nobody, does not know who that is.
+    """
     from ingest.channels.files import File, FileError
     from ingest.map import MapError, load_map
     from ingest.progress import ImportState
@@ -53,7 +57,8 @@ def import_file(
         rules = load_map(map_file, kinds) if map_file else None
         with closing(File(file, rules.format if rules else None, rules.delimiter if rules else ",")) as opened:
             rows = opened.rows()
-            read, rows = reader(opened, rows, rules, source, kinds)
+            erased = NOTHING if dry_run else _erased(settings)
+            read, rows = reader(opened, rows, rules, source, kinds, erased)
             name = source or (rules.source if rules else opened.name)
             state = None if dry_run else ImportState(settings.home, opened.name, opened.content, rules, source)
             if state is not None and restart:
@@ -136,6 +141,18 @@ class _Summary:
             + (f", {self._left_out:,} rows left out by the map" if self._left_out else "")
             + f"; {seconds:.1f} s, {self._accepted / max(seconds, 0.001):,.0f} a second"
         )
+
+
+def _erased(settings: IdentitySettings) -> Erased:
+    """Who is erased now. Ends the command when Kafka does not say."""
+    from aiokafka.errors import KafkaError
+
+    from ingest.following import erased_now
+
+    try:
+        return asyncio.run(erased_now(settings, BROKER_PATIENCE))
+    except (KafkaError, TimeoutError) as error:
+        raise fail(f"nothing was sent, for it cannot be read who was erased: {error}") from error
 
 
 def _send(

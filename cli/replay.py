@@ -17,6 +17,7 @@ from cli.letters import SHOWN_DIGITS, Found
 from cli.output import err, fail, out
 from cli.text import plain
 from ingest.accept import Accepted
+from ingest.erased import NOTHING, Erased
 from ingest.importing import Chunk
 from ingest.rejected import Rejected
 from ingest.replaying import NotReplayable, SourceNamed, again
@@ -57,11 +58,15 @@ def settings() -> ReplaySettings:
 
 
 def batches(
-    found: Iterable[Found], source: SourceNamed, kinds: Kinds = DEFAULT_KINDS, size: int = BATCH_LETTERS
+    found: Iterable[Found],
+    source: SourceNamed,
+    kinds: Kinds = DEFAULT_KINDS,
+    erased: Erased = NOTHING,
+    size: int = BATCH_LETTERS,
 ) -> Iterator[Batch]:
     """The letters in their order, each with its answer; at most `size` at a time."""
     left, rows = iter(found), 0
-    while outcomes := [Outcome(one, again(one.letter, source, kinds)) for one in islice(left, size)]:
+    while outcomes := [Outcome(one, again(one.letter, source, kinds, erased)) for one in islice(left, size)]:
         rows += len(outcomes)
         accepted = [outcome.answer for outcome in outcomes if isinstance(outcome.answer, Accepted)]
         yield Batch(rows, accepted, outcomes=outcomes)
@@ -122,25 +127,29 @@ class Report:
 
 def replay(found: Iterator[Found], total: int, configured: ReplaySettings, *, dry_run: bool) -> Report:
     """Settle all letters, `total` of them. Ends the command if the broker stays away, and on Ctrl-C."""
-    from ingest.budget import BrokerAway  # Kafka's clients take a moment to import
+    from aiokafka.errors import KafkaError  # Kafka's clients take a moment to import
+
+    from ingest.budget import BrokerAway
+    from ingest.following import erased_now
     from ingest.sending import Sender
     from runtime.logging import configure
 
     configure("replay", "error")  # that the broker comes and goes is said once, at the end
-    given = batches(found, configured.sources.named, configured.kinds)
     report = Report(total, dry_run=dry_run)
 
     async def send() -> None:
+        erased = await erased_now(configured, BROKER_PATIENCE)
+        given = batches(found, configured.sources.named, configured.kinds, erased)
         await Sender(configured, "", "", patience=BROKER_PATIENCE, done=report.add).send(given, None)
 
     try:
         with report:
             if dry_run:
-                for batch in given:
+                for batch in batches(found, configured.sources.named, configured.kinds):
                     report.add(batch)
             else:
                 asyncio.run(send())
-    except BrokerAway as error:
+    except (BrokerAway, KafkaError, TimeoutError) as error:
         out.print(report.totals())
         raise fail(f"{error}; {AGAIN}") from error
     except KeyboardInterrupt as error:

@@ -12,6 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from cli.main import app
+from ingest.rejected import NOT_KEPT
 from ingest.settings import CollectorSettings
 from processors.settings import WorkerSettings
 from runtime import metrics
@@ -124,7 +125,7 @@ def reasons() -> Iterator[str]:
     yield from _table("reason", "meaning")
     for reason, meaning in REASONS.items():
         yield _row(f"`{reason}`", meaning)
-    yield _row("`no_consent`", "the touchpoint says that its customer did not agree to analytics: counted, never kept")
+    yield from (_row(f"`{reason}`", meaning) for reason, meaning in NOT_KEPT.items())
 
 
 def measured() -> Iterator[str]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from ingest.clock import in_zone, milliseconds, occurred, sent_at, skew
+from ingest.clock import in_zone, milliseconds, moment, occurred, skew
+from ingest.erased import NOTHING, Erased
 from ingest.read import Record, depth, read
-from ingest.rejected import Rejected
+from ingest.rejected import Rejected, is_kept
 from ingest.source import Source
 from ingest.validation import FIELDS, refuses_analytics, validated
 from schemas.codec import StoredStruct, encode, encode_sorted
@@ -43,6 +44,7 @@ class _Draft:
     received_at: int
     skew: int
     kinds: Kinds
+    erased: Erased
     touchpoint: Any = None  # TouchpointStruct
     identifiers: dict[str, str] = field(default_factory=dict)
     content: str = ""
@@ -159,6 +161,11 @@ def timed(draft: _Draft) -> Rejected | None:
     return None
 
 
+def not_erased(draft: _Draft) -> Rejected | None:
+    """Whoever was erased stays erased, though their touchpoints come late or again."""
+    return draft.erased.refuses(draft.event_id, draft.identifiers, draft.occurred_at, draft.kinds)
+
+
 STEPS: tuple[Step, ...] = (
     object_with_consent,
     within_size,
@@ -169,6 +176,7 @@ STEPS: tuple[Step, ...] = (
     identified,
     recognisable,
     timed,
+    not_erased,
 )
 
 
@@ -178,33 +186,46 @@ def accept(
     received_at: int,
     sent: int | None = None,
     kinds: Kinds = DEFAULT_KINDS,
+    erased: Erased = NOTHING,
 ) -> Accepted | Rejected:
     """One touchpoint. Times in ms UTC; `sent` is when its request was sent, if the client said so."""
     record = read(raw)
-    return record if isinstance(record, Rejected) else accept_record(record, source, received_at, sent, kinds)
+    return record if isinstance(record, Rejected) else accept_record(record, source, received_at, sent, kinds, erased)
 
 
 def accept_request(
-    items: Iterable[bytes], source: Source, received_at: int, kinds: Kinds = DEFAULT_KINDS
+    items: Iterable[bytes],
+    source: Source,
+    received_at: int,
+    kinds: Kinds = DEFAULT_KINDS,
+    erased: Erased = NOTHING,
 ) -> list[Accepted | Rejected]:
     """The items of one request, in its order. The first item that says when it was sent says it for all of them."""
     records = [read(item) for item in items]
-    times = (sent_at(record.content, source.zone) for record in records if isinstance(record, Record))
+    times = (moment(record.content, "sent_at", source.zone) for record in records if isinstance(record, Record))
     sent = next((time for time in times if time is not None), None)
     return [
-        record if isinstance(record, Rejected) else accept_record(record, source, received_at, sent, kinds)
+        record if isinstance(record, Rejected) else accept_record(record, source, received_at, sent, kinds, erased)
         for record in records
     ]
 
 
 def accept_record(
-    record: Record, source: Source, received_at: int, sent: int | None = None, kinds: Kinds = DEFAULT_KINDS
+    record: Record,
+    source: Source,
+    received_at: int,
+    sent: int | None = None,
+    kinds: Kinds = DEFAULT_KINDS,
+    erased: Erased = NOTHING,
 ) -> Accepted | Rejected:
     """As `accept`, for what was read already."""
-    draft = _Draft(record, record.content, source, received_at, skew(sent, received_at), kinds)
+    draft = _Draft(record, record.content, source, received_at, skew(sent, received_at), kinds, erased)
     for step in STEPS:
         rejected = step(draft)
         if rejected is not None:
+            if erased and is_kept(rejected.reason):
+                found = erased.recognises(record.content, source, received_at, draft.skew, kinds)
+                return found or rejected
             return rejected
     return _stored(draft)
 

@@ -22,9 +22,10 @@ from starlette.routing import Route
 from ingest.accept import Accepted, accept_request
 from ingest.body import Body, Refused, items
 from ingest.budget import BrokerAway, Budget, Unavailable
+from ingest.following import Following
 from ingest.openapi import document
 from ingest.producer import Producer
-from ingest.rejected import Rejected
+from ingest.rejected import Rejected, is_kept
 from ingest.settings import CollectorSettings
 from ingest.source import Source
 from runtime import metrics
@@ -43,13 +44,14 @@ def answer(status: int, content: object, headers: dict[str, str] | None = None) 
 
 
 class Api:
-    """The handlers; `producer` and `budget` are shared by all requests."""
+    """The handlers; what they are given is shared by all requests."""
 
-    def __init__(self, settings: CollectorSettings, producer: Producer, budget: Budget) -> None:
+    def __init__(self, settings: CollectorSettings, producer: Producer, following: Following, budget: Budget) -> None:
         """Raises KindsError."""
         self._settings = settings
         self._kinds = settings.kinds
         self._producer = producer
+        self._following = following
         self._budget = budget
         self._openapi = encode(document(settings))
         self._requests = itertools.count(1)
@@ -96,9 +98,14 @@ class Api:
             )
         if not raws or not body.strip():
             raise Refused(400, "empty", "no touchpoint in the request: send an object, an array, or one object a line")
+        if not self._following.ready:
+            raise BrokerAway(self._following.problem, retry_after=2)
         received_at = time.time_ns() // 1_000_000
         results: Sequence[Accepted | Rejected]
-        results = [found] if isinstance(found, Rejected) else accept_request(raws, source, received_at, self._kinds)
+        if isinstance(found, Rejected):
+            results = [found]
+        else:
+            results = accept_request(raws, source, received_at, self._kinds, self._following.erased)
         await self._acknowledged(received_at, self._records(raws, results, source, received_at))
 
         rejected = [
@@ -137,7 +144,7 @@ class Api:
                     ),
                 )
                 for index, (raw, result) in enumerate(zip(raws, results, strict=True))
-                if isinstance(result, Rejected) and result.reason != "no_consent"
+                if isinstance(result, Rejected) and is_kept(result.reason)
             ]
         return records
 
@@ -172,9 +179,10 @@ class Api:
         return answer(200, {"status": "alive"})
 
     async def readyz(self, _request: Request) -> Response:
-        if self._producer.ready:
+        if self._producer.ready and self._following.ready:
             return answer(200, {"status": "ready"})
-        return answer(503, {"status": "not ready", "message": self._producer.problem}, {"Retry-After": "2"})
+        problem = self._following.problem if self._producer.ready else self._producer.problem
+        return answer(503, {"status": "not ready", "message": problem}, {"Retry-After": "2"})
 
     async def metrics(self, _request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -40,9 +40,9 @@ def in_zone(value: Any, zone: ZoneInfo | None) -> Any:
     return value if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
-def sent_at(content: Any, zone: ZoneInfo | None) -> int | None:
-    """When a touchpoint, as it was read, says it was sent; None if it does not, in a form that the model takes."""
-    said = content.get("sent_at") if isinstance(content, dict) else None
+def moment(content: Any, field: str, zone: ZoneInfo | None) -> int | None:
+    """A time that a touchpoint, as it was read, says; None if it says none, in a form that the model takes."""
+    said = content.get(field) if isinstance(content, dict) else None
     if said is None:
         return None
     try:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ingest.api import Api, application
 from ingest.budget import Budget
+from ingest.following import Following
 from ingest.producer import Producer
 from ingest.settings import CollectorSettings
 from runtime.logging import configure
@@ -47,9 +48,10 @@ async def collect(settings: CollectorSettings) -> None:
         linger=settings.linger,
         ack_timeout=settings.ack_timeout,
     )
+    following = Following(settings)
     server = _Server(
         uvicorn.Config(
-            application(Api(settings, producer, budget), settings),
+            application(Api(settings, producer, following, budget), settings),
             host=settings.host,
             port=settings.port,
             http="httptools",
@@ -64,12 +66,14 @@ async def collect(settings: CollectorSettings) -> None:
         )
     )
     await producer.start()
+    await following.start()
     gc.collect()
     gc.freeze()  # what is here now stays: collections need not look at it
     log.info("collector_starts", host=settings.host, port=settings.port, kafka=settings.bootstrap)
     try:
         await server.serve()
     finally:
+        await following.stop()
         await producer.stop()
     log.info("collector_stopped")
 

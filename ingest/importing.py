@@ -17,10 +17,11 @@ import msgspec
 
 from ingest.accept import Accepted, accept, accept_record
 from ingest.channels.files import File, Row
+from ingest.erased import NOTHING, Erased
 from ingest.map import Map, MapError
 from ingest.mapping import RowMapper
 from ingest.read import Record, read, record
-from ingest.rejected import Rejected
+from ingest.rejected import Rejected, is_kept
 from ingest.source import Source
 from schemas.codec import StoredStruct, encode
 from schemas.dead_letter import dead_letter
@@ -52,11 +53,13 @@ class Reader(Protocol):
 class MappedRows:
     """Rows that a map turns into touchpoints."""
 
-    def __init__(self, rules: Map, file: File, header: Row | None, kinds: Kinds = DEFAULT_KINDS) -> None:
+    def __init__(
+        self, rules: Map, file: File, header: Row | None, kinds: Kinds = DEFAULT_KINDS, erased: Erased = NOTHING
+    ) -> None:
         columns = None if header is None else header.content
         if isinstance(columns, bytes | str):
             raise MapError(f"{file.name}: the first line is no header")
-        self._source, self._kinds = Source(rules.source), kinds
+        self._source, self._kinds, self._erased = Source(rules.source), kinds, erased
         self._mapper = RowMapper(rules, file.content, columns)
 
     def row(self, row: Row, received_at: int) -> Accepted | Rejected | None:
@@ -67,7 +70,8 @@ class MappedRows:
             raw = encode(touchpoint)
         except UnicodeEncodeError:
             return Rejected("unmappable", "", "the row is not UTF-8: convert the file")
-        return accept_record(record(touchpoint, raw), self._source, received_at, kinds=self._kinds)
+        found = record(touchpoint, raw)
+        return accept_record(found, self._source, received_at, kinds=self._kinds, erased=self._erased)
 
     def as_sent(self, row: Row) -> dict[str, Any] | Rejected | None:
         """The touchpoint as a source would send it over HTTP; None if the map leaves the row out."""
@@ -83,14 +87,14 @@ class MappedRows:
 class SentTouchpoints:
     """Touchpoints as a source sends them, one a line."""
 
-    def __init__(self, source: Source, kinds: Kinds = DEFAULT_KINDS) -> None:
-        self._source, self._kinds = source, kinds
+    def __init__(self, source: Source, kinds: Kinds = DEFAULT_KINDS, erased: Erased = NOTHING) -> None:
+        self._source, self._kinds, self._erased = source, kinds, erased
 
     def row(self, row: Row, received_at: int) -> Accepted | Rejected:
         raw = row.content
         if not isinstance(raw, bytes):
             return Rejected("too_large", "", str(raw))
-        return accept(raw, self._source, received_at, kinds=self._kinds)
+        return accept(raw, self._source, received_at, kinds=self._kinds, erased=self._erased)
 
     def skip(self, row: Row) -> None:
         """Lines do not depend on one another."""
@@ -101,8 +105,8 @@ class StoredTouchpoints:
 
     _decode = msgspec.json.Decoder(StoredStruct).decode
 
-    def __init__(self, kinds: Kinds = DEFAULT_KINDS) -> None:
-        self._kinds = kinds
+    def __init__(self, kinds: Kinds = DEFAULT_KINDS, erased: Erased = NOTHING) -> None:
+        self._kinds, self._erased = kinds, erased
 
     def row(self, row: Row, received_at: int) -> Accepted | Rejected:
         raw = row.content
@@ -116,6 +120,9 @@ class StoredTouchpoints:
         identifiers = in_order(
             ((kind, normalise(kind, value, kinds)) for kind, value in stored.identifiers.items()), kinds
         )
+        gone = self._erased.refuses(str(stored.event_id), identifiers, stored.occurred_at, kinds)
+        if gone is not None:
+            return gone
         key = address(identifiers, stored.event_id, stored.revision, kinds)
         if identifiers != stored.identifiers or key != stored.address or not identifiers:
             return Rejected("invalid", "address", "does not follow from the identifiers: import the original file")
@@ -126,25 +133,31 @@ class StoredTouchpoints:
 
 
 def reader(
-    file: File, rows: Iterator[Row], rules: Map | None, source: str | None, kinds: Kinds = DEFAULT_KINDS
+    file: File,
+    rows: Iterator[Row],
+    rules: Map | None,
+    source: str | None,
+    kinds: Kinds = DEFAULT_KINDS,
+    erased: Erased = NOTHING,
 ) -> tuple[Reader, Iterator[Row]]:
     """The reader for this file, and its rows without a header. Raises MapError."""
     if rules is not None:
         if source is not None:
             rules = rules.model_copy(update={"source": source})
-        return MappedRows(rules, file, next(rows, Row(0, "")) if file.format == "csv" else None, kinds), rows
+        header = next(rows, Row(0, "")) if file.format == "csv" else None
+        return MappedRows(rules, file, header, kinds, erased), rows
     first = next(rows, None)
     if first is None:
-        return StoredTouchpoints(kinds), rows
+        return StoredTouchpoints(kinds, erased), rows
     rows = chain([first], rows)
     begin = read(first.content) if file.format == "jsonl" and isinstance(first.content, bytes) else None
     if isinstance(begin, Record) and isinstance(begin.content, dict) and "content" in begin.content:
-        return StoredTouchpoints(kinds), rows
+        return StoredTouchpoints(kinds, erased), rows
     if file.format == "csv":
         raise MapError(f"{file.name}: a CSV file needs a map: --map MAP.yaml")
     if source is None:
         raise MapError(f"{file.name}: whose touchpoints are these? say --source NAME, or give a map")
-    return SentTouchpoints(Source(source), kinds), rows
+    return SentTouchpoints(Source(source), kinds, erased), rows
 
 
 def chunks(
@@ -177,7 +190,7 @@ def chunks(
 
 def letter(file: str, source: str, row: Row, rejected: Rejected, at: int) -> bytes | None:
     """The dead letter of a row, at `file:line`; None for what may not be kept."""
-    if rejected.reason == "no_consent":
+    if not is_kept(rejected.reason):
         return None
     raw = row.content if isinstance(row.content, bytes) else _as_text(row.content).encode("utf-8", "surrogateescape")
     return encode(

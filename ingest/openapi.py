@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any, get_args
 
+from ingest.rejected import NOT_KEPT
 from ingest.settings import CollectorSettings
 from schemas.dead_letter import Reason
 from schemas.touchpoint import Touchpoint
@@ -63,7 +64,7 @@ _RESULT: dict[str, Any] = {
                 "required": ["index", "reason", "path", "message"],
                 "properties": {
                     "index": {"type": "integer", "description": "Place in the request, from 0."},
-                    "reason": {"enum": [*get_args(Reason), "no_consent"]},
+                    "reason": {"enum": [*get_args(Reason), *NOT_KEPT]},
                     "path": {"type": "string", "description": "Place in the touchpoint, for example feedback.score."},
                     "message": {"type": "string", "description": "What is wrong and how to fix it."},
                 },
@@ -83,9 +84,10 @@ def _responses() -> dict[str, Any]:
         content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
         return {"description": description, "content": content}
 
+    not_kept = " and ".join(NOT_KEPT)
     later = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
     return {
-        "200": holding("Result", "At least one was accepted. The others are in the dead letters."),
+        "200": holding("Result", f"At least one was accepted. The others are in the dead letters, but for {not_kept}."),
         "400": holding("Result", "None was accepted (Result), or the body could not be unpacked or is empty (Error)."),
         "401": holding("Error", "No write key, or nobody's."),
         "408": holding("Error", "The body came too slowly."),

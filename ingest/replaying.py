@@ -15,6 +15,7 @@ import msgspec
 
 from ingest.accept import Accepted, accept, accept_request
 from ingest.channels.files import Row
+from ingest.erased import NOTHING, Erased
 from ingest.importing import StoredTouchpoints
 from ingest.read import Record, read
 from ingest.rejected import Rejected
@@ -34,7 +35,9 @@ class NotReplayable(NamedTuple):
     why: str
 
 
-def again(letter: DeadLetter, source: SourceNamed, kinds: Kinds = DEFAULT_KINDS) -> Accepted | Rejected | NotReplayable:
+def again(
+    letter: DeadLetter, source: SourceNamed, kinds: Kinds = DEFAULT_KINDS, erased: Erased = NOTHING
+) -> Accepted | Rejected | NotReplayable:
     """What becomes of the letter now. `source` gives the source of a name, with its zone if it has one.
 
     A row that an import read through a map is told by its not being a touchpoint; the map itself is not kept.
@@ -52,17 +55,19 @@ def again(letter: DeadLetter, source: SourceNamed, kinds: Kinds = DEFAULT_KINDS)
             "an earlier touchpoint with its id and revision stands: send the correction with a higher revision"
         )
     if letter.leg == "collector":
-        (answer,) = accept_request([raw], source(letter.source), letter.at, kinds)
+        (answer,) = accept_request([raw], source(letter.source), letter.at, kinds, erased)
         return answer
     if letter.leg == "import":
-        return _imported(letter, raw, source, kinds)
+        return _imported(letter, raw, source, kinds, erased)
     topic = letter.address.partition("/")[0]
     if topic == TOUCHPOINTS.name:
-        return _stored(raw, kinds)
+        return _stored(raw, kinds, erased)
     return NotReplayable(f"it is no touchpoint but a record of the topic {topic}, which only desireline writes")
 
 
-def _imported(letter: DeadLetter, raw: bytes, source: SourceNamed, kinds: Kinds) -> Accepted | Rejected | NotReplayable:
+def _imported(
+    letter: DeadLetter, raw: bytes, source: SourceNamed, kinds: Kinds, erased: Erased
+) -> Accepted | Rejected | NotReplayable:
     """A line of a file, by the same signs as `ingest.importing.reader` tells the kinds of files apart."""
     if letter.reason == "unmappable":
         return NotReplayable(_ROW_OF_A_FILE)
@@ -72,11 +77,11 @@ def _imported(letter: DeadLetter, raw: bytes, source: SourceNamed, kinds: Kinds)
     if not isinstance(found, Record) or not isinstance(found.content, dict):
         return NotReplayable(_ROW_OF_A_FILE)
     if "content" in found.content:
-        return StoredTouchpoints(kinds).row(Row(0, raw), letter.at)
-    return accept(raw, source(letter.source), letter.at, kinds=kinds)
+        return StoredTouchpoints(kinds, erased).row(Row(0, raw), letter.at)
+    return accept(raw, source(letter.source), letter.at, kinds=kinds, erased=erased)
 
 
-def _stored(raw: bytes, kinds: Kinds) -> Accepted | Rejected:
+def _stored(raw: bytes, kinds: Kinds, erased: Erased) -> Accepted | Rejected:
     """A record of the topic `touchpoints`, byte for byte. Its address is checked: elsewhere nobody would look for it."""
     try:
         stored = decode_stored.decode(raw)
@@ -84,4 +89,5 @@ def _stored(raw: bytes, kinds: Kinds) -> Accepted | Rejected:
         return Rejected("undecodable", "", f"not a record of the topic {TOUCHPOINTS.name}: {error}")
     if not stored.address or stored.address != address(stored.identifiers, stored.event_id, stored.revision, kinds):
         return Rejected("no_identifier", "address", "does not follow from its identifiers as they are configured")
-    return Accepted(stored.address.encode(), raw)
+    gone = erased.refuses(str(stored.event_id), stored.identifiers, stored.occurred_at, kinds)
+    return gone or Accepted(stored.address.encode(), raw)

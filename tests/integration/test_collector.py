@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 import pytest
+from kafka.admin import KafkaAdminClient, NewPartitions
 
+from deploy.local.child import Child
+from deploy.local.kafka import KafkaServer
 from deploy.local.ports import free_port
 from ingest.accept import Accepted, accept
 from ingest.source import Source
-from runtime.kafka import TopicSpec, create_topics, read_topic
+from runtime.kafka import TopicSpec, create_topics, partition_counts, read_topic
 from runtime.settings import KafkaSettings
 from schemas.codec import decode_stored
 from schemas.dead_letter import MAX_KEPT_BYTES, DeadLetter
-from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
+from schemas.topics import COMMANDS, DEAD_LETTERS, TOUCHPOINTS
 from tests.bad_input import JSON, KEY, RECORDS, REQUESTS, SOURCE, BadRequest, alone, as_json, between_neighbours, good
 from tests.conftest import Kafka
+from tests.orders import erasure, give
 
 pytestmark = pytest.mark.integration
 HOST = "127.0.0.1"
@@ -84,7 +89,7 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
 @pytest.fixture(scope="module")
 def settings(kafka: Kafka) -> KafkaSettings:
     settings = KafkaSettings(bootstrap=kafka.bootstrap)
-    create_topics(settings, [TopicSpec(topic.name, 4, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS)])
+    create_topics(settings, [TopicSpec(topic.name, 4, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS, COMMANDS)])
     return settings
 
 
@@ -294,6 +299,118 @@ def test_metrics_tell_what_became_of_touchpoints(collector: Collector) -> None:
     before = count("accepted"), count("invalid")
     collector.post(as_json([good(1), good(2), {}]))
     assert (count("accepted"), count("invalid")) == (before[0] + 2, before[1] + 1)
+
+
+def test_who_is_erased_is_refused_and_kept_nowhere(
+    collector: Collector, settings: KafkaSettings, start: Callable[..., Collector], new: Callable[[str], list[bytes]]
+) -> None:
+    """Accepted before the order, refused after it, accepted when it occurred later; also by a collector that starts then."""
+
+    def hers(number: int, **changes: Any) -> dict[str, Any]:
+        return good(number, **{"identifiers": {"email": "Ada@erased.example", "anonymous_id": "a1"}} | changes)
+
+    def refused(collector: Collector, touchpoint: dict[str, Any]) -> bool:
+        answer = collector.post(as_json([touchpoint]))
+        if answer.status == 200:
+            return False
+        (item,) = answer.content["rejected"]
+        assert (answer.status, item["reason"]) == (400, "erased"), answer
+        assert item["path"] in ("identifiers.email", "event_id")
+        assert "not kept; do not send it again" in item["message"]
+        return True
+
+    def stored() -> list[str | None]:
+        return [decode_stored.decode(value).source_event_id for value in new(TOUCHPOINTS.name)]
+
+    assert not refused(collector, hers(9001))
+    event = UUID(Source(SOURCE).event_id("good-9010"))
+    give(settings, erasure(1_772_366_400_000, ["email:ada@erased.example"], [event]))
+    wait_for(lambda: refused(collector, hers(9001)), 5, "the collector has heard of it")
+    began = stored()
+    assert set(began) == {"good-9001"}
+
+    later = start(settings.bootstrap)
+    wait_for(later.ready, 30, "ready")
+    neighbours = [good(9002), hers(9003), hers(9004, name=17), hers(9005, occurred_at="2026-03-01T12:00:00.001Z")]
+    for one in (later, collector):
+        assert refused(one, hers(9001))
+        assert refused(one, hers(9010, identifiers={"phone": "+52 55 1234 5678"}, revision=3))
+        answer = one.post(as_json(neighbours))
+        assert (answer.status, answer.content["accepted"]) == (200, 2)
+        assert [(item["index"], item["reason"]) for item in answer.content["rejected"]] == [
+            (1, "erased"),
+            (2, "erased"),
+        ]
+    assert stored()[len(began) :].count("good-9005") == 2
+    assert set(stored()) == {"good-9001", "good-9002", "good-9005"}
+    assert new(DEAD_LETTERS.name) == []
+    metrics = later.request("GET", "/metrics").content
+    assert f'desireline_collector_touchpoints_total{{answer="erased",source="{SOURCE}"}} 4.0' in metrics
+
+
+def test_with_another_secret_nobody_is_known(settings: KafkaSettings, start: Callable[..., Collector]) -> None:
+    give(settings, erasure(1_772_366_400_000, ["email:bea@erased.example"], secret=b"of this company"))
+    her = as_json(good(1, identifiers={"email": "bea@erased.example"}))
+    for secret, status in (("of this company", 400), ("of another one", 200)):
+        collector = start(settings.bootstrap, DESIRELINE_SECRET=secret)
+        wait_for(collector.ready, 30, "ready")
+        assert collector.post(her).status == status
+
+
+def knows(collector: Collector, kafka: KafkaSettings, name: str) -> None:
+    """Erases somebody; returns when the collector has heard of it."""
+    touchpoint = as_json(good(1, identifiers={"email": name}))
+    assert collector.post(touchpoint).status == 200
+    give(kafka, erasure(1_772_366_400_000, [f"email:{name}"]))
+    wait_for(lambda: collector.post(touchpoint).status == 400, 20, f"{name} is refused")
+
+
+def test_erasures_are_followed_after_the_broker_was_away(
+    kafka: Kafka, settings: KafkaSettings, start: Callable[..., Collector]
+) -> None:
+    collector = start(settings.bootstrap)
+    wait_for(collector.ready, 30, "ready")
+    knows(collector, settings, "before@erased.example")
+    kafka.kill()
+    wait_for(lambda: not collector.ready(), 30, "it is noticed that the broker is away")
+    kafka.start()
+    wait_for(collector.ready, 30, "ready again")
+    assert collector.post(as_json(good(1, identifiers={"email": "before@erased.example"}))).status == 400
+    for number in range(3):  # whatever partition each comes to
+        knows(collector, settings, f"after-{number}@erased.example")
+
+
+def test_nothing_is_taken_in_before_it_is_known_who_is_erased(tmp_path: Path, start: Callable[..., Collector]) -> None:
+    """A broker of its own, that has the topic later than the others; and then more partitions of it."""
+    port = free_port()
+    server = KafkaServer(tmp_path / "data", port, free_port({port}))
+    child = Child("kafka", server.argv(), tmp_path / "kafka.log")
+    try:
+        child.start()
+        child.wait_until(server.ready, 120)
+        settings = KafkaSettings(bootstrap=server.bootstrap)
+        create_topics(settings, [TopicSpec(topic.name, 1, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS)])
+        collector = start(settings.bootstrap)
+        missing = "it cannot be read who is erased: KafkaConnectionError: no topic commands"
+        wait_for(lambda: missing in str(collector.request("GET", "/readyz").content), 30, "it says what is missing")
+        answer = collector.post(as_json(good(1)))
+        assert (answer.status, answer.content["error"]) == (503, "broker_away")
+        assert missing in answer.content["message"]
+
+        create_topics(settings, [TopicSpec(COMMANDS.name, 1, COMMANDS.config)])
+        wait_for(collector.ready, 30, "ready")
+        knows(collector, settings, "one@erased.example")
+        admin = KafkaAdminClient(**settings.client())
+        try:
+            admin.create_partitions({COMMANDS.name: NewPartitions(total_count=4)})
+        finally:
+            admin.close()
+        grown = {COMMANDS.name: 4}
+        wait_for(lambda: asyncio.run(partition_counts(settings, [COMMANDS.name])) == grown, 20, "it has grown")
+        for number in range(6):
+            knows(collector, settings, f"grown-{number}@erased.example")
+    finally:
+        child.kill()
 
 
 def test_too_much_in_flight_is_429(settings: KafkaSettings, start: Callable[..., Collector]) -> None:

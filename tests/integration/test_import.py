@@ -22,8 +22,9 @@ from runtime.kafka import Record, TopicSpec, create_topics, read_topic
 from runtime.settings import KafkaSettings
 from schemas.codec import decode_stored
 from schemas.dead_letter import DeadLetter
-from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
+from schemas.topics import COMMANDS, DEAD_LETTERS, TOUCHPOINTS
 from tests.conftest import Kafka
+from tests.orders import erasure, give
 
 pytestmark = pytest.mark.integration
 MAP = """
@@ -40,7 +41,7 @@ CUSTOMERS = 97
 @pytest.fixture(scope="module")
 def settings(kafka: Kafka) -> KafkaSettings:
     settings = KafkaSettings(bootstrap=kafka.bootstrap)
-    create_topics(settings, [TopicSpec(topic.name, 4, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS)])
+    create_topics(settings, [TopicSpec(topic.name, 4, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS, COMMANDS)])
     return settings
 
 
@@ -220,6 +221,22 @@ def test_the_kinds_of_identifiers_are_those_of_the_file(user: User, settings: Ka
     file.write_text("{kinds: [], phone_region: MX}")
     code, _, said = user.run("import", rows, "--map", map_file)
     assert (code, len(said.splitlines()), f"{file}: " in said) == (1, 1, True), said
+
+
+def test_who_is_erased_is_left_out(user: User, settings: KafkaSettings) -> None:
+    arguments = user.write("erased", 200)
+    rows = Path(arguments[0])
+    rows.write_text(rows.read_text().replace("c3,", "forgotten,"))  # nobody whom other tests know
+    give(settings, erasure(1_772_366_460_000, ["customer_id:forgotten"]))  # up to 12:01
+    code, _, said = user.run("import", *arguments)
+    assert code == 0, said
+    assert "199 touchpoints sent, 1 rejected (erased 1)" in said
+    assert "rows.csv:5: erased: identifiers.customer_id: this customer was erased on request" in said
+    sent = [decode_stored.decode(r.value or b"") for r in of_source(settings, TOUCHPOINTS.name, "erased")]
+    assert len(sent) == 199
+    new = [one.properties["row"] for one in sent if one.identifiers == {"customer_id": "forgotten"}]
+    assert new == ["100", "197"], "what occurred later is theirs anew"
+    assert of_source(settings, DEAD_LETTERS.name, "erased") == []
 
 
 def test_tail_prints_what_is_accepted(user: User) -> None:
