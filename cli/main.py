@@ -7,6 +7,7 @@ import logging
 import typer
 
 from cli.addresses import use_running_stack
+from cli.alerts import app as alerts_app
 from cli.dead_letters import app as dead_letters_app
 from cli.demo import demo
 from cli.digest import digest
@@ -60,6 +61,7 @@ app.command()(verify)
 app.command()(ledger)
 app.command()(erase)
 app.command()(erasures)
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(topics_app, name="topics")

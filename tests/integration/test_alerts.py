@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from alerts import reading
 from alerts.causes import Cause, alert
 from alerts.chart import Run
 from alerts.counts import MINUTE_MS, WEEK, Key, Rules, Series
+from cli.main import app
+from schemas.alert import Alert
 from schemas.definition import load_definitions
 from sinks.reader import reader
 from tests.integration.conftest import Tables
@@ -140,3 +145,66 @@ def test_an_alert_knows_its_customers(tables: Tables) -> None:
     assert found.person_id == identifier("person", 0).hex
     assert found.journey_id == identifier("journey", 0).hex
     assert (found.at, found.did) == (at + 1_000, ["app·t0", "web·t1"])
+
+
+MEALS = (12, 14)  # hours in which the company has customers
+INCIDENT = (37, 12 * 60 + 40)  # day and minute of the day from which on two of three checkouts fail, for half an hour
+
+
+def checkouts(days: int) -> Iterator[bytes]:
+    """Ten a minute at noon; eight of them pay within three minutes."""
+    chance, number = Random(5), 0
+    for day in range(days):
+        for of_day in range(MEALS[0] * 60, MEALS[1] * 60):
+            fails = day == INCIDENT[0] and INCIDENT[1] <= of_day < INCIDENT[1] + 30
+            for _ in range(10):
+                at = MARCH + day * DAY_MS + of_day * MINUTE_MS + chance.randrange(MINUTE_MS)
+                pays = chance.random() < (0.27 if fails else 0.8)
+                times = [at, at + chance.randrange(20_000, 170_000)] if pays else [at]
+                number += 1
+                yield row(number, Path(times, [4, 5][: len(times)], ["web"] * len(times)))
+
+
+@pytest.fixture
+def noons(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    """Forty days of checkouts, and a command line that reads them."""
+    tables.write("journeys", checkouts(40))
+    monkeypatch.setenv("CLICKHOUSE_URL", tables.settings.url)
+    monkeypatch.setenv("CLICKHOUSE_NATIVE_PORT", str(tables.settings.native_port))
+    return tables
+
+
+def day(number: int) -> str:
+    return datetime.fromtimestamp(MARCH / 1000 + number * 86_400, UTC).isoformat()
+
+
+def test_a_backtest_finds_the_incident_and_nothing_else(noons: Tables) -> None:
+    said = CliRunner().invoke(app, ["alerts", "backtest", "--from", day(30), "--to", day(40), "--json"])
+    assert said.exit_code == 0, said.output
+    found = [msgspec.json.decode(line, type=Alert) for line in said.output.splitlines()]
+    assert [alert.change for alert in found] == ["opened", "resolved"]
+    opened, resolved = found
+    start = MARCH + INCIDENT[0] * DAY_MS + INCIDENT[1] * MINUTE_MS
+    assert start < opened.opened_at <= start + 15 * MINUTE_MS
+    assert start + 30 * MINUTE_MS <= resolved.resolved_at <= start + 60 * MINUTE_MS
+    assert (opened.stage, opened.channel, opened.measure) == (4, "web", "progress")
+    shown = CliRunner().invoke(app, ["alerts", "backtest", "--from", day(36), "--to", day(40), "--tz", "Europe/Berlin"])
+    first, last, count = shown.output.splitlines()
+    assert "opened    purchase · decision · web: " in first
+    assert "usually 69%" in first
+    assert "resolved" in last
+    assert count == "1 alert in 4 d"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--from", "yesterday"], "is not a time"),
+        (["--from", "1w", "--to", "2w"], "is not before"),
+        (["--from", "1w", "--tz", "Mars"], "is not a time zone"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(options: list[str], says: str) -> None:
+    said = CliRunner().invoke(app, ["alerts", "backtest", *options])
+    assert said.exit_code == 1
+    assert says in said.output
