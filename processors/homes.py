@@ -7,16 +7,18 @@ sightings, so only that is looked at. Pure: what is to be said goes to `say` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 from processors.coding import Coding
+from processors.erased import SEEN_NOBODY, Erasures, Marked
 from processors.names import Heard, Names
 from processors.timeline import (
     CONTENT_AT,
     FACT,
     FLAGS_AT,
+    MARK,
     MOVES_AT,
     NOBODY,
     ORDER,
@@ -24,6 +26,7 @@ from processors.timeline import (
     PREFIX,
     RECORD,
     RETRACTED,
+    REVISION_AT,
     SEGMENT,
     SETTLED,
     SHARED,
@@ -49,6 +52,8 @@ _WHO_VIA = Struct(">II")
 _HEAD = Struct(">QI16sIIIHIB")  # a record without what the journey needs
 # A touchpoint that changed hands so often stays where it is: the version has no room for more, and a worker must not stop.
 MOST_MOVES = 60_000
+LAST_REVISION = 2**31 - 1
+ERASED = -1, 0  # revision and content of a touchpoint that was erased
 EMPTY = PREFIX.pack(SETTLED, 0, NOBODY)
 _FULL = START + SEGMENT - 2 * SIZE
 
@@ -97,9 +102,13 @@ class Homes:
         say: Callable[[int, str, Message], None],
         assign: Callable[[Assignment], None],
         announce: Callable[[str, bytes, bool], None],
+        vanished: Callable[[str], None],
+        digest: Callable[[str], bytes],
+        erased: Erasures,
     ) -> None:
         self._partitions, self._number, self._kinds = partitions, number, kinds
         self._whos, self._names, self._coding = whos, names, coding
+        self._vanished, self._digest, self._erased = vanished, digest, erased
         self._person, self._version = person, version
         self._say, self._assign, self._announce = say, assign, announce
         self.values: dict[str, bytes | Timeline] = {}
@@ -155,21 +164,21 @@ class Homes:
     # --- what comes -----------------------------------------------------------------------------------------------
 
     def known(self, home: str, event: bytes) -> tuple[int, int] | None:
-        """Revision and content of a touchpoint that this home has; None if it has it not."""
+        """Revision and content of a touchpoint that this home has; None if it has it not, ERASED if it may not have it."""
         value = self.values.get(home)
         if value is None:
-            return None
+            return ERASED if event in self._erased.marks(home) else None
         if type(value) is bytes:
             at = value.find(event, START)
             while at >= 0:
                 start = at - 12
                 if (start - START) % SIZE == 0 and value[start + FLAGS_AT] & FACT:
-                    return _revision(value, start), _content(value, start)
+                    return _known(value, start)
                 at = value.find(event, at + 1)
             return None
         assert isinstance(value, Timeline)
         place = value.find(event, FACT)
-        return None if place is None else (_revision(value.at(place), 0), _content(value.at(place), 0))
+        return None if place is None else _known(value.at(place), 0)
 
     def append(
         self,
@@ -191,7 +200,9 @@ class Homes:
         """
         value = self.values.get(home)
         if value is None:
-            return None if names else self._begin(home, event, at, sequence, content, shared, payload)
+            if names or self._erased.marks(home):
+                return None
+            return self._begin(home, event, at, sequence, content, shared, payload)
         if type(value) is not bytes or event in value:
             return None
         last = len(value) - SIZE
@@ -248,19 +259,11 @@ class Homes:
         timeline = self._open(home)
         others_before: tuple[str, ...] = ()
         touched: list[bytes] = []  # where a sighting came, went or changed
+        left = NOBODY
         place = timeline.find(fact.event, FACT)
         if place is not None:
-            known = RECORD.unpack(timeline.at(place))
-            if known[8] & SIGHTS:
-                touched.append(timeline.order(place))
-            if known[8] & (FACT | RETRACTED) == FACT:
-                old = self._told(home, known[4])
-                if old is not None:
-                    self._take_away(old, fact.event, fact.revision, 0)
-                if known[3]:
-                    others_before = self._whos.by_number[known[3]].others
-                    self._count(known[3], -1)
-            timeline.remove(place)
+            left = timeline.who(place)
+            touched, others_before = self._lift(home, timeline, place, fact.revision, 0)
         live = fact.record is not None
         who = NOBODY
         if live and fact.strong:
@@ -310,21 +313,44 @@ class Homes:
             self._say(partition_of(device.encode(), self._partitions), device, said)
         self._reconsider(home, timeline, touched, alone=() if flags & SIGHTS else (order,))
         self._close(home, timeline)
+        self._leave(home, left)
+
+    def _lift(
+        self, home: str, timeline: Timeline, place: Place, revision: int, move: int
+    ) -> tuple[list[bytes], tuple[str, ...]]:
+        """Take a touchpoint out, which its owner hears with this version: where it was a sighting, and the further devices
+        that know of it."""
+        known = RECORD.unpack(timeline.at(place))
+        touched = [timeline.order(place)] if known[8] & SIGHTS else []
+        others: tuple[str, ...] = ()
+        if known[8] & (FACT | RETRACTED) == FACT:
+            old = self._told(home, known[4])
+            if old is not None:
+                self._take_away(old, known[2], revision, move)
+            if known[3]:
+                others = self._whos.by_number[known[3]].others
+                self._count(known[3], -1)
+        timeline.remove(place)
+        return touched, others
 
     def sighted(self, message: Sighting, arrived: int) -> None:
         """Another home reports who was seen on this device, or takes it back."""
         home, event = message.device, bytes.fromhex(message.event_id)
+        names = tuple(message.names)
+        if event in self._erased.marks(home) or self._erased.forbids(names, message.at):
+            return
         self._arrived, self._cause = arrived, "named"
         timeline = self._open(home)
-        names = tuple(message.names)
         place = timeline.find(event, 0)
         touched: list[bytes] = []
+        left = NOBODY
         if place is not None:
             known = RECORD.unpack(timeline.at(place))
             if (known[7], bool(known[3])) >= (message.revision, bool(names)):
                 return
             if known[8] & SIGHTS:
                 touched.append(timeline.order(place))
+            left = known[3]
             timeline.remove(place)
         who = self._who(home, names, ()) if names else NOBODY
         flags = 0
@@ -348,6 +374,7 @@ class Homes:
         )
         self._reconsider(home, timeline, touched)
         self._close(home, timeline)
+        self._leave(home, left)
 
     @staticmethod
     def _set_sights(timeline: Timeline, place: Place, *, on: bool) -> list[bytes]:
@@ -402,6 +429,123 @@ class Homes:
                 who.told = person
                 self._whos.keep(number)
 
+    # --- who is erased ----------------------------------------------------------------------------------------------
+
+    def mark(self, fresh: Mapping[bytes, Marked], arrived: int) -> list[bytes]:
+        """Erase touchpoints by home (hash) and leave marks; those that came home at revision 0, and are counted there."""
+        if not fresh:
+            return []
+        self._arrived, self._cause = arrived, "erasure"
+        here = {found: home for home in self.values if (found := self._digest(home)) in fresh}
+        return [event for found, home in here.items() for event in self._mark_at(home, fresh[found])]
+
+    def _mark_at(self, home: str, events: Marked) -> list[bytes]:
+        timeline = self._open(home)
+        touched: list[bytes] = []
+        stored: list[bytes] = []
+        left: set[int] = set()
+        for event, order in events.items():
+            told, place = timeline.find(event, 0), timeline.find(event, FACT)
+            if told is not None:
+                left.add(timeline.who(told))
+                if timeline.flags(told) & SIGHTS:
+                    touched.append(timeline.order(told))
+                timeline.remove(told)
+                place = timeline.find(event, FACT)
+            if place is not None:
+                left.add(timeline.who(place))
+                if _known(timeline.at(place), 0)[0] == 0:
+                    stored.append(event)
+                touched += self._erase(home, timeline, place)
+            record = _mark(order)
+            timeline.insert(record)
+            if record[FLAGS_AT] & SIGHTS:
+                touched.append(order)
+        self._reconsider(home, timeline, touched)
+        self._close_or_drop(home, timeline)
+        self._leave(home, *left)
+        return stored
+
+    def of_names(self) -> Iterator[str]:
+        """The names that are homes themselves: of touchpoints without a device."""
+        return (home for home in self.values if self._kinds.look_back(home, shared=False) < 0)
+
+    def unname(self, names: Collection[str], arrived: int) -> None:
+        """Take out what carries one of these names, as far as it is erased."""
+        self._arrived, self._cause = arrived, "erasure"
+        for name in sorted(names):
+            until = self._erased.until(name)
+            for number in list(self._whos.with_name(name)):
+                for home in list(self._whos.by_number[number].homes):
+                    self._unname_at(home, number, until)
+                self._leave(name, number)
+            if name in self.values:
+                self._clear(name, until)
+
+    def _unname_at(self, home: str, number: int, until: int) -> None:
+        timeline = self._open(home)
+        touched: list[bytes] = []
+        for order in timeline.orders_of(number):
+            place = timeline.find(order[12:], FACT)
+            if place is None or timeline.who(place) != number or timeline.time(place) > until:
+                continue
+            at, sequence, event, _, _, content, _, revision, flags, *_ = RECORD.unpack(timeline.at(place))
+            touched += self._erase(home, timeline, place)
+            flags = FACT | RETRACTED | flags & SHARED
+            timeline.insert(
+                RECORD.pack(at, sequence, event, NOBODY, WAITING, content, 0, revision, flags, 0, 0, 0, 0, 0)
+            )
+        self._reconsider(home, timeline, touched)
+        self._close_or_drop(home, timeline)
+
+    def _clear(self, name: str, until: int) -> None:
+        """An erased name's own home keeps nothing of what was taken back there; but what the ledger has counted here (revision
+        0) stays until it is listed, which it will be: it is stored."""
+        timeline = self._open(name)
+        for place in reversed(list(timeline.places())):
+            revision, _ = _known(timeline.at(place), 0)
+            if timeline.flags(place) & RETRACTED and revision > 0 and timeline.time(place) <= until:
+                timeline.remove(place)
+        self._close_or_drop(name, timeline)
+
+    def _erase(self, home: str, timeline: Timeline, place: Place) -> list[bytes]:
+        """Take a touchpoint out for good; where it was a sighting."""
+        at, sequence, event, _, _, _, moves, revision, *_ = RECORD.unpack(timeline.at(place))
+        touched, others = self._lift(home, timeline, place, revision, moves + 1)
+        self.waiting.pop((home, event), None)
+        for device in others:
+            void = Sighting(device, event.hex(), min(revision + 1, LAST_REVISION), at, sequence - 1, [])
+            self._say(partition_of(device.encode(), self._partitions), device, void)
+        return touched
+
+    def _leave(self, home: str, *numbers: int) -> None:
+        """A home may have lost its last record of these combinations: forget those of erased people that no home has."""
+        for number in numbers:
+            who = self._whos.by_number.get(number)
+            if who is None:
+                continue
+            forgotten = any(self._erased.until(name) >= 0 for name in who.names)
+            if not forgotten and self._cause != "erasure":
+                continue
+            for one in list(who.homes) if forgotten else [home]:
+                if not self._open(one).orders_of(number):
+                    who.homes.pop(one, None)
+            if not who.homes:
+                for name in self._whos.drop(number):
+                    self._names.retire(name)
+
+    def _close_or_drop(self, home: str, timeline: Timeline) -> None:
+        """Keep a home, unless nothing is left there but marks, which are kept without its name."""
+        if not timeline.only_marks():
+            self._close(home, timeline)
+            return
+        self.values.pop(home, None)
+        self.changed.discard(home)
+        key = HOME + home.encode()
+        self._state |= {part_key(key, number): None for number in {0, *timeline.ids, *timeline.gone}}
+        if self._kinds.look_back(home, shared=False) >= 0:
+            self._vanished(home)
+
     # --- whose ----------------------------------------------------------------------------------------------------
 
     def _who(self, home: str, names: tuple[str, ...], others: tuple[str, ...]) -> int:
@@ -426,8 +570,9 @@ class Homes:
         self._assign(Assignment(person, event, revision, move, self._arrived, self._cause, None))
 
     def _counts(self, place: Place, timeline: Timeline) -> bool:
-        """Does this sighting name somebody, as far as is known?"""
-        return self._whos.by_number[timeline.who(place)].person != SHARED_NAMES
+        """Does this sighting name somebody, as far as is known? A mark does: somebody who was erased."""
+        who = timeline.who(place)
+        return not who or self._whos.by_number[who].person != SHARED_NAMES
 
     def _reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes], alone: Sequence[bytes] = ()) -> None:
         """Whose are the touchpoints around these places of the order, and those at `alone`, by themselves?"""
@@ -496,7 +641,7 @@ class Homes:
             if through != via:
                 timeline.assign(place, through, moves)
             return
-        if moves >= MOST_MOVES:
+        if moves >= MOST_MOVES and self._cause != "erasure":
             return
         timeline.assign(place, through, moves + 1)
         self.waiting.pop((home, event), None)
@@ -539,7 +684,12 @@ class Homes:
     # --- keeping --------------------------------------------------------------------------------------------------
 
     def _open(self, home: str) -> Timeline:
-        value = self.values.get(home, EMPTY)
+        value = self.values.get(home)
+        if value is None:  # new, or forgotten when the last who had been here was erased
+            timeline = Timeline(EMPTY)
+            for order in self._erased.marks(home).values():
+                timeline.insert(_mark(order))
+            return timeline
         return value if isinstance(value, Timeline) else Timeline(value)
 
     def _close(self, home: str, timeline: Timeline, *, news: bool = False) -> None:
@@ -554,7 +704,8 @@ class Homes:
         place = None if blocked else timeline.last_sighting()
         timeline.settled = True
         while place is not None:
-            person = self._whos.by_number[timeline.who(place)].person
+            who = timeline.who(place)
+            person = self._whos.by_number[who].person if who else self._person(home)
             if person:
                 break
             timeline.settled = timeline.settled and person is not None
@@ -566,9 +717,16 @@ class Homes:
             self._announce(home, now or self._person(home), blocked)
 
 
-def _revision(value: bytes, start: int) -> int:
-    return int.from_bytes(value[start + 42 : start + 46], "big")
+def _known(value: bytes, start: int) -> tuple[int, int]:
+    """Revision and content of the record that starts there."""
+    if value[start + FLAGS_AT] & MARK:
+        return ERASED
+    content, revision = U32.unpack_from(value, start + CONTENT_AT)[0], U32.unpack_from(value, start + REVISION_AT)[0]
+    return revision, content
 
 
-def _content(value: bytes, start: int) -> int:
-    return int.from_bytes(value[start + CONTENT_AT : start + CONTENT_AT + 4], "big")
+def _mark(order: bytes) -> bytes:
+    """The record of an erased touchpoint; a sighting unless it has no place in the order."""
+    at, sequence, event = ORDER.unpack(order)
+    flags = FACT | RETRACTED | MARK | (SIGHTS if at != SEEN_NOBODY else 0)
+    return RECORD.pack(at, sequence, event, NOBODY, NOBODY, 0, 0, LAST_REVISION, flags, 0, 0, 0, 0, 0)

@@ -6,8 +6,8 @@ at once; what it says to others goes through the topic `identity` in the transac
 The definition of what it computes is `schemas/resolve.py`.
 
 State, by the first letter of its keys: h homes (H further segments), n combinations of names, a names that live here, l
-their links, k what was heard of others, b blocked devices, e events with revisions, c counts of the ledger, v vocabularies,
-m the counter of what was said, d the definitions that all of it was made with.
+their links, k what was heard of others, b blocked devices, e events with revisions, x, g and p what erasures keep, c counts of
+the ledger, v vocabularies, m the counter of what was said, d the definitions that all of it was made with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import msgspec
 from processors.coding import Coding
 from processors.counting import Counting
 from processors.dead_letters import DeadLetters, decode_each
-from processors.homes import BLOCKED, HOME, Assignment, Fact, Homes
+from processors.erased import MARKS, PARTNERS, SUPPRESSED, Erasures
+from processors.homes import BLOCKED, ERASED, HOME, LAST_REVISION, Assignment, Fact, Homes
 from processors.names import ACTOR, HEARD, LINK, Names
 from processors.stitching import DefinitionsChanged
 from processors.whos import WHO, Whos
@@ -33,8 +34,10 @@ from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
 from schemas.codec import encode
 from schemas.definition import Definition, Rules, content_hash
+from schemas.erasure import Erase, Gone, Hashed
 from schemas.identity import DEFAULT_KINDS, Kinds, person_id
-from schemas.messages import Advert, Block, Follow, Link, Message, Order, Revised, Sighting
+from schemas.ledger import Decision
+from schemas.messages import Advert, Command, Erased, Follow, Link, Message, Order, Revised, Sighting, Unfollow
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS, Generation
 from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
@@ -43,6 +46,8 @@ FORMAT = b"\x02"
 DEFINITIONS_KEY, META_KEY, EVENT, COUNT = b"d", b"m", b"e", b"c"
 MAX_REMEMBERED = 10_000
 READ_TO_EVERY = 250  # ms
+CLOSED = 2**31  # revision of an event that was erased: above all that a touchpoint may have
+NOWHERE = ""  # home of an event that has none: it was erased
 UNKNOWN = "unknown"  # source of what cannot be decoded
 
 
@@ -94,16 +99,18 @@ class _Ordered(NamedTuple):
 
 
 class _Event(msgspec.Struct, array_like=True):
-    """The newest revision of an event that has some: its content's hash, and the home that it was sent to."""
+    """The newest revision of an event that has some: its content's hash, and the home that it was sent to; whether the
+    ledger has the event as `stored`."""
 
     revision: int
     content: int
     home: str
+    stored: bool = True
 
 
 _decoder = msgspec.json.Decoder(Seen)
 _messages = msgspec.json.Decoder(Message)
-_orders = msgspec.json.Decoder(Block)
+_commands = msgspec.json.Decoder(Command)
 _event = msgspec.msgpack.Decoder(_Event)
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -140,7 +147,8 @@ class IdentityPartition:
         self._rules = Rules(definitions)
         self._made_with = FORMAT + content_hash(definitions) + kinds.content_hash
         self._kept_made_with = False
-        self._person = lru_cache(1 << 17)(lambda identifier: person_id(identifier, secret).bytes)
+        self._secret = secret
+        self._person = lru_cache(1 << 17)(self._digest)
         self._by_kinds: dict[tuple[str, ...], _Ordered] = {}
         self._placed = lru_cache(1 << 16)(lambda person: _placed(person, partitions))
         self._gathered: Gathered | None = Gathered()
@@ -151,6 +159,10 @@ class IdentityPartition:
         self._changed_events: set[bytes] = set()
         self._now = 0  # append time of what is being taken
         self._said_at = self._read_to = 0
+
+    def _digest(self, identifier: str) -> bytes:
+        """The id that an identifier has as a person; uncached, for walking through all of them."""
+        return person_id(identifier, self._secret).bytes
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -177,6 +189,7 @@ class IdentityPartition:
         self._counter = self._kept_counter = int.from_bytes(state.pop(META_KEY, b""), "big")
         self._coding = Coding(state)
         self._counting = Counting(COUNT, f"identity-{self._generation}-{self._number}")
+        self._erased = Erasures(self._person)
         self._names = Names(
             self._number,
             self._partitions,
@@ -185,6 +198,10 @@ class IdentityPartition:
             say=self._say,
             changed=lambda name, before, heard: self._homes.heard(name, before, heard, self._now),
             announce=self._announce,
+            vanished=self._vanished,
+            carried=lambda name: bool(self._whos.with_name(name)),
+            digest=self._digest,
+            erased=self._erased,
         )
         self._whos = Whos(self._names.heard, self._person)
         self._homes = Homes(
@@ -199,6 +216,9 @@ class IdentityPartition:
             say=self._say,
             assign=self._assign,
             announce=lambda home, person, blocked: self._announce_person(home, person, shared=blocked),
+            vanished=self._vanished,
+            digest=self._digest,
+            erased=self._erased,
         )
         ordered = sorted(state, key=lambda key: _RESTORE_ORDER.index(key[:1]) if key[:1] in _RESTORE_ORDER else 0)
         for key in ordered:
@@ -213,6 +233,8 @@ class IdentityPartition:
                 self._homes.restore_block(key, value)
             elif kind == EVENT:
                 self._events[key] = value
+            elif kind in (SUPPRESSED, MARKS, PARTNERS):
+                self._erased.restore(key, value)
             elif kind == COUNT:
                 self._counting.restore(key, value)
 
@@ -231,13 +253,16 @@ class IdentityPartition:
                 self._deliver(message)
                 self._settle_down()
         else:
-            orders, refused = decode_each(_orders, chunk, self._dead_letters)
+            commands, refused = decode_each(_commands, chunk, self._dead_letters)
             self._out += refused
-            for place, order in orders:
+            for place, command in commands:
                 self._now = chunk.timestamps[place]
-                # Not always to ourselves: `topics resize` moves identifiers, not the orders that were given before.
-                said = Order(order.identifier, self._now, order.blocked)
-                self._say(self._at(order.identifier), order.identifier, said)
+                if isinstance(command, Erase):
+                    self._pass_on(command)
+                else:
+                    # Not always to ourselves: `topics resize` moves identifiers, not the orders that were given before.
+                    said = Order(command.identifier, self._now, command.blocked)
+                    self._say(self._at(command.identifier), command.identifier, said)
                 self._settle_down()
 
     def _take_touchpoints(self, chunk: Chunk) -> None:
@@ -254,7 +279,7 @@ class IdentityPartition:
             self._by_kinds,
             self._say_assigned,
         )
-        pack, rules_of, count = self._coding.pack, self._rules.of, self._counting.count
+        pack, rules_of, count, forbids = self._coding.pack, self._rules.of, self._counting.count, self._erased.forbids
         for place, touchpoint in seen:
             arrived = self._now = chunk.timestamps[place]
             identifiers, source = touchpoint.identifiers, touchpoint.source
@@ -282,9 +307,13 @@ class IdentityPartition:
             )
             shared = source in shared_sources
             event, content = touchpoint.event_id.bytes, int(touchpoint.content[:8], 16)
+            erased = forbids(strong, touchpoint.occurred_at)
             if touchpoint.revision:
-                self._revise(chunk, place, touchpoint, strong, weak, content, shared, record)
+                self._revise(chunk, place, touchpoint, strong, weak, content, shared, None if erased else record)
                 self._settle_down()
+                continue
+            if erased:
+                count(source, arrived, "erased")
                 continue
             home = (weak or strong)[0]
             if len(weak) < 2 and not touchpoint.retracted:
@@ -304,6 +333,8 @@ class IdentityPartition:
                     home, Fact(event, 0, record.at, record.sequence, content, strong, weak, shared, arrived, kept)
                 )
                 self._settle_down()
+            elif known == ERASED:
+                count(source, arrived, "erased")
             elif known == (0, content):
                 count(source, arrived, "duplicate")
             elif known[0] == 0:
@@ -343,12 +374,18 @@ class IdentityPartition:
         weak: tuple[str, ...],
         content: int,
         shared: bool,
-        record: FoldRecord,
+        record: FoldRecord | None,
     ) -> None:
-        """A touchpoint with a revision comes by its event: pass the newest home, and withdraw it from the home it leaves."""
+        """A touchpoint with a revision comes by its event: pass the newest home, and withdraw it from the home it leaves.
+
+        `record` None: it carries the name of somebody erased, and is taken as if it were retracted.
+        """
         event, key = touchpoint.event_id.bytes, EVENT + touchpoint.event_id.bytes
         arrived, value = chunk.timestamps[place], self._events.get(key)
         known = _event.decode(value) if value is not None else None
+        if known is not None and known.revision == CLOSED:
+            self._counting.count(touchpoint.source, arrived, "erased")
+            return
         if known is not None and touchpoint.revision <= known.revision:
             if touchpoint.revision < known.revision:
                 self._counting.count(touchpoint.source, arrived, "superseded")
@@ -357,20 +394,26 @@ class IdentityPartition:
             else:
                 self._conflict(chunk, place, touchpoint)
             return
-        self._counting.count(touchpoint.source, arrived, "stored" if known is None else "superseded")
+        first = known is None or not known.stored
+        decision: Decision = "superseded" if not first else "stored" if record is not None else "erased"
+        self._counting.count(touchpoint.source, arrived, decision)
         home = (weak or strong)[0]
-        self._events[key] = _pack(_Event(touchpoint.revision, content, home))
-        self._changed_events.add(key)
+        stored = not first or record is not None
+        self._keep_event(event, _Event(touchpoint.revision, content, NOWHERE if record is None else home, stored))
+        at, sequence = touchpoint.occurred_at, -1 if touchpoint.sequence is None else touchpoint.sequence
         said = Revised(
-            home, event.hex(), touchpoint.revision, record.at, record.sequence, arrived, touchpoint.source,
+            home, event.hex(), touchpoint.revision, at, sequence, arrived, touchpoint.source,
             list(strong), list(weak), shared, None if touchpoint.retracted else record,
         )  # fmt: skip
         self._say(self._at(home), home, said)
-        if known is not None and known.home != home:
-            left = Revised(
-                known.home, event.hex(), touchpoint.revision, record.at, record.sequence, arrived, touchpoint.source
-            )
+        if known is not None and known.home not in (home, NOWHERE):
+            # When it occurred does not matter where it has left; and it may be later than the erasure of that home's name.
+            left = Revised(known.home, event.hex(), touchpoint.revision, 0, -1, arrived, touchpoint.source)
             self._say(self._at(known.home), known.home, left)
+
+    def _keep_event(self, event: bytes, newest: _Event) -> None:
+        self._events[EVENT + event] = _pack(newest)
+        self._changed_events.add(EVENT + event)
 
     # --- messages ------------------------------------------------------------------------------------------------
 
@@ -399,12 +442,16 @@ class IdentityPartition:
                 self._names.told(message)
             case Follow():
                 self._names.asked(message)
+            case Unfollow():
+                self._names.unfollowed(message)
             case Link():
                 self._names.linked(message)
             case Sighting():
                 self._homes.sighted(message, self._now)
             case Revised():
                 self._revised(message)
+            case Erased():
+                self._forget(message)
             case Order(identifier, version, blocked):
                 if identifier.partition(":")[0] in self._kinds.strong:
                     self._names.ordered(identifier, version, blocked)
@@ -414,16 +461,75 @@ class IdentityPartition:
     def _revised(self, message: Revised) -> None:
         event = bytes.fromhex(message.event_id)
         known = self._homes.known(message.home, event)
-        if known is not None and known[0] >= message.revision:
+        if known is not None and (known == ERASED or known[0] >= message.revision):
             return
+        record = None if self._erased.forbids(message.strong, message.at) else message.record
+        if known is None and record is None and message.at <= self._erased.until(message.home):
+            return  # or an erased name would be kept as the home of nothing
         if known is not None and known[0] == 0:  # counted as two touchpoints until now
             self._counting.count(message.source, message.arrived, "stored", -1)
             self._counting.count(message.source, message.arrived, "superseded")
         fact = Fact(
             event, message.revision, message.at, message.sequence, 0, tuple(message.strong), tuple(message.weak),
-            message.shared, message.arrived, message.record,
+            message.shared, message.arrived, record,
         )  # fmt: skip
         self._homes.settle(message.home, fact)
+
+    # --- erasure -------------------------------------------------------------------------------------------------
+
+    def _pass_on(self, command: Erase) -> None:
+        """Tell every partition its part of an erasure."""
+        where = [self._at(f"event:{UUID(one.event_id)}") for one in command.gone]
+        for number in range(self._partitions):
+
+            def lives(hashed: Hashed, number: int = number) -> bool:
+                return hashed.place % self._partitions == number
+
+            part = Erased(
+                command.at,
+                command.names,
+                [one for one, at in zip(command.gone, where, strict=True) if at == number],
+                [one for one in command.gone if lives(one.home)],
+                [one for one in command.marks if lives(one.device)],
+                [one for one in command.partners if lives(one.name)],
+            )
+            self._say(number, command.key, part)
+
+    def _forget(self, message: Erased) -> None:
+        """Our part of an erasure. Identifiers are hashed one by one to find the meant ones: a second per million."""
+        hashes = frozenset(map(bytes.fromhex, message.names))
+        self._erased.suppress(hashes, message.at)
+        partners = self._erased.partner(message.partners)
+        for closed in message.events:
+            self._close_event(closed)
+        counted = {one.event_id: one for one in message.gone}
+        fresh = self._erased.mark(message.gone, message.marks)
+        for event in self._homes.mark(fresh, self._now):
+            gone = counted.get(event.hex())
+            if gone is not None:
+                self._count_erased(gone)
+        known = self._names.known().union(self._whos.all_names(), self._homes.of_names())
+        names = {name for name in known if self._digest(name) in hashes} if hashes else set()
+        self._homes.unname(names, self._now)
+        self._names.erase(names, partners)
+
+    def _close_event(self, gone: Gone) -> None:
+        """No revision of this event will be taken any more."""
+        event = bytes.fromhex(gone.event_id)
+        value = self._events.get(EVENT + event)
+        known = _event.decode(value) if value is not None else None
+        if known is not None and known.revision == CLOSED:
+            return
+        if known is not None and known.stored:
+            self._count_erased(gone)
+        if known is not None and known.home != NOWHERE:
+            left = Revised(known.home, gone.event_id, LAST_REVISION, 0, -1, self._now, "")
+            self._say(self._at(known.home), known.home, left)
+        self._keep_event(event, _Event(CLOSED, 0, NOWHERE, stored=False))
+
+    def _count_erased(self, gone: Gone) -> None:
+        self._counting.count(gone.source, gone.arrived, "stored", -1)
+        self._counting.count(gone.source, gone.arrived, "erased")
 
     # --- output --------------------------------------------------------------------------------------------------
 
@@ -445,6 +551,10 @@ class IdentityPartition:
         key, own = identifier.encode(), self._person(identifier)
         row = Identity(identifier, person.hex(), own.hex(), self._now, self._base + self._version(), shared)
         self._out.append(Output(self._identities, self._at(identifier), key, encode(row)))
+
+    def _vanished(self, identifier: str) -> None:
+        """Nobody asks for it any more: erased from the compacted topic as well."""
+        self._out.append(Output(self._identities, self._at(identifier), identifier.encode(), None))
 
     def _conflict(self, chunk: Chunk, place: int, touchpoint: Seen) -> None:
         self._refuse(
@@ -490,6 +600,7 @@ class IdentityPartition:
         state |= self._names.take_state()
         state |= {key: self._events[key] for key in self._changed_events}
         self._changed_events.clear()
+        state |= self._erased.take_state()
         state |= self._coding.take_fresh()
         counts = self._counting.take(state)
         if self._counter != self._kept_counter:
@@ -510,4 +621,4 @@ def _placed(person: bytes, partitions: int) -> tuple[str, bytes, int]:
 
 
 # Homes know combinations by number, combinations know names: what is needed comes first.
-_RESTORE_ORDER = (ACTOR, LINK, HEARD, WHO, HOME)
+_RESTORE_ORDER = (SUPPRESSED, MARKS, PARTNERS, ACTOR, LINK, HEARD, WHO, HOME)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from processors.erased import MARKS, PARTNERS, SUPPRESSED, place
 from processors.homes import BLOCKED, HOME
 from processors.identity import COUNT, DEFINITIONS_KEY, EVENT, META_KEY
 from processors.names import ACTOR, HEARD, LINK, Actor, Heard
@@ -63,6 +64,11 @@ class IdentityRehash:
             for key, value in state.items():
                 if key[:1] in (EVENT, ACTOR, BLOCKED):
                     self._after[self._home_of(key)][key] = value
+                elif key[:1] in (MARKS, PARTNERS):
+                    self._after[place(value) % self._partitions][key] = value
+                elif key[:1] == SUPPRESSED:
+                    for after in self._after:
+                        after[key] = max(value, after.get(key) or b"")
         counter = max(int.from_bytes(state.get(META_KEY, b""), "big") for state in self._before) + 1
         for source, state in enumerate(self._before):
             self._move_homes(source, state)

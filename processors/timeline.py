@@ -26,7 +26,7 @@ SEGMENT = 256 * SIZE  # split above
 
 NOBODY = 0  # who: no name; via: the home's own
 WAITING = 0xFFFF_FFFF  # via: not told to anybody yet, for a name's answer is on its way
-FACT, RETRACTED, SIGHTS, SHARED = 1, 2, 4, 8
+FACT, RETRACTED, SIGHTS, SHARED, MARK = 1, 2, 4, 8, 16  # MARK: of an erased touchpoint; retracted as well
 
 Place = tuple[int, int]  # segment, offset in it
 
@@ -149,6 +149,12 @@ class Timeline:
 
     def last(self) -> Place | None:
         return (len(self.segments) - 1, len(self.segments[-1]) - SIZE) if self.segments[-1] else None
+
+    def only_marks(self) -> bool:
+        """Is nothing here but what erased touchpoints have left?"""
+        return all(
+            segment[offset + FLAGS_AT] & MARK for segment in self.segments for offset in range(0, len(segment), SIZE)
+        )
 
     def orders_of(self, who: int) -> list[bytes]:
         """Where the records that carry these names are; without walking through a home that has very many."""

@@ -7,7 +7,7 @@ first name that is not shared. It also says which names its touchpoints link.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import combinations
 
 import msgspec
@@ -69,6 +69,21 @@ class Whos:
             self._by_name[name].append(number)
         who.person = self.present(who)
         return who
+
+    def drop(self, number: int) -> tuple[str, ...]:
+        """Forget a combination that no home has any more; its names."""
+        who = self.by_number.pop(number)
+        del self._numbers[who.names, who.others]
+        for name in who.names:
+            self._by_name[name].remove(number)
+            if not self._by_name[name]:
+                del self._by_name[name]
+        self._state[WHO + number.to_bytes(4, "big")] = None
+        return who.names
+
+    def all_names(self) -> Collection[str]:
+        """Every name that some combination has."""
+        return self._by_name.keys()
 
     def known(self, names: tuple[str, ...], others: tuple[str, ...]) -> int:
         """Its number, 0 if it has none yet."""

@@ -41,7 +41,7 @@ class Gone(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Somebody was named on this device by this touchpoint."""
+    """Somebody was named on this device by this touchpoint; or, with `at` 0, nobody was, but the device knows of it."""
 
     device: Hashed
     at: int  # ms UTC
@@ -91,7 +91,7 @@ def plan(
     shared: Collection[str],
     hashed: Callable[[str], Hashed],
 ) -> tuple[list[Gone], list[Mark], list[Partner]]:
-    """What an erasure says of these touchpoints.
+    """What an erasure says of these touchpoints, each in its newest revision, retracted ones too.
 
     `names` are the strong identifiers of the people to be erased, `shared` those that name nobody; `hashed` is the hash of an
     identifier. A touchpoint whose first name that is not shared is somebody else's is a sighting of theirs, and gone as well.
@@ -100,11 +100,12 @@ def plan(
     for touchpoint, source, arrived in stored:
         event = touchpoint.event.hex()
         gone.append(Gone(event, hashed(touchpoint.home), source, arrived))
+        if touchpoint.retracted:
+            continue
         if any(name not in shared for name in touchpoint.strong):
-            marks += [
-                Mark(hashed(device), touchpoint.at, touchpoint.sequence, event)
-                for device in dict.fromkeys(touchpoint.weak)
-            ]
+            marks += [Mark(hashed(device), touchpoint.at, touchpoint.sequence, event) for device in touchpoint.weak]
+        elif touchpoint.strong:
+            marks += [Mark(hashed(device), 0, -1, event) for device in touchpoint.weak[1:]]
         for name in touchpoint.strong:
             if name not in names:
                 for other in touchpoint.strong:

@@ -94,7 +94,7 @@ class Erased(_Said, frozen=True):
 
     at: int
     names: list[Id]
-    events: list[Id] = []  # whose address is there
+    events: list[Gone] = []  # whose address, if they have revisions, is there
     gone: list[Gone] = []  # whose home is there, and so on
     marks: list[Mark] = []
     partners: list[Partner] = []

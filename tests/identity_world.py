@@ -1,7 +1,9 @@
 """A Kafka that does to the identity leg everything that it may do, and more: any order between and within senders, messages
 that come twice or turn up again much later, chunks cut anywhere, crashes.
 
-What it keeps is what a transaction gives: state, outputs and positions of a partition move together or not at all.
+What it keeps is what a transaction gives: state, outputs and positions of a partition move together or not at all. `kafka`
+makes it keep what Kafka keeps besides: what one partition says to another comes once and in that order. Erasure rests on
+that, for it forgets the versions by which one would know what is old.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -19,11 +22,12 @@ from runtime.chunked.leg import Chunk, Output
 from runtime.kafka import partition_of
 from schemas.codec import encode
 from schemas.definition import load_definitions
+from schemas.erasure import Erase, Hashed
 from schemas.identity import Kinds, person_id, strong_in, weak_in
 from schemas.ledger import Counted
 from schemas.messages import Block
 from schemas.person import Assigned, Identity, PersonMessage
-from schemas.resolve import Resolved, Sighted, resolve
+from schemas.resolve import NOTHING_ERASED, Erased, Resolved, Sighted, resolve
 from schemas.topics import COMMANDS, IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS
 
 SECRET = b"test"
@@ -75,7 +79,7 @@ class Sent:
         )
 
     def key(self, kinds: Kinds) -> str:
-        return f"event:{self.event:032x}" if self.revision else self.sighted(kinds).home
+        return f"event:{UUID(int=self.event)}" if self.revision else self.sighted(kinds).home
 
 
 class World:
@@ -89,35 +93,39 @@ class World:
         partitions: int = 3,
         crash: float = 0.1,
         again: float = 0.1,
-        shuffle: bool = True,
+        kafka: bool = False,
         new: Callable[..., IdentityPartition] = IdentityPartition,
     ) -> None:
         self.kinds, self.partitions = kinds, partitions
         self._random = random.Random(seed)
-        self._crash, self._again, self._shuffle, self._new = crash, again, shuffle, new
+        self._crash, self._again, self._kafka, self._new = crash, 0.0 if kafka else again, kafka, new
         self._definitions = load_definitions()
         self.logs: list[dict[str, list[bytes]]] = [{topic: [] for topic in SOURCES} for _ in range(partitions)]
         self._committed = [dict.fromkeys(SOURCES, 0) for _ in range(partitions)]
         self.states: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
         self._running: list[IdentityPartition | None] = [None] * partitions
-        self.flight: list[tuple[str, int, bytes]] = []
-        self._history: list[tuple[str, int, bytes]] = []
+        self.flight: list[tuple[str, int, bytes, int]] = []  # with the partition that sent it, -1: nobody
+        self._history: list[tuple[str, int, bytes, int]] = []
         self.people: dict[str, dict[str, Assigned]] = {}
         self.identities: dict[str, Identity] = {}
         self.counts: dict[tuple[str, int, str, int], dict[str, int]] = {}
         self.letters = self.steps = self.crashes = self.repeats = self.told = 0
 
     def send(self, sent: Iterable[Sent]) -> None:
-        self._fly((TOUCHPOINTS.name, self._at(one.key(self.kinds)), encode(one.stored())) for one in sent)
+        self._fly((TOUCHPOINTS.name, self._at(one.key(self.kinds)), encode(one.stored()), -1) for one in sent)
 
     def order(self, identifier: str, blocked: bool) -> None:
         """At once: of two orders the later one in the log counts, so that log has no other order than this."""
         self.logs[self._at(identifier)][COMMANDS.name].append(encode(Block(identifier, blocked)))
 
+    def erase(self, order: Erase) -> None:
+        """Likewise."""
+        self.logs[self._at(order.key)][COMMANDS.name].append(encode(order))
+
     def _at(self, identifier: str) -> int:
         return partition_of(identifier.encode(), self.partitions)
 
-    def _fly(self, records: Iterable[tuple[str, int, bytes]]) -> None:
+    def _fly(self, records: Iterable[tuple[str, int, bytes, int]]) -> None:
         self.flight += records
 
     def run(self, turns: int | None = None, most: int = 200_000) -> None:
@@ -137,8 +145,11 @@ class World:
         return any(len(self.logs[p][topic]) > self._committed[p][topic] for topic in SOURCES)
 
     def _append(self) -> None:
-        at = self._random.randrange(len(self.flight)) if self._shuffle else 0
-        topic, partition, value = record = self.flight.pop(at)
+        at = self._random.randrange(len(self.flight))
+        if self._kafka and self.flight[at][3] >= 0:
+            way = self.flight[at][1], self.flight[at][3]
+            at = next(number for number, (_, to, _, sender) in enumerate(self.flight) if (to, sender) == way)
+        topic, partition, value, _ = record = self.flight.pop(at)
         self.logs[partition][topic].append(value)
         self._history.append(record)
         if self._random.random() < self._again:
@@ -147,13 +158,13 @@ class World:
 
     def resend(self, share: float) -> None:
         """Long after all is quiet, old messages turn up once more; touchpoints without a time of their own with a later one."""
-        for topic, partition, value in self._history:
+        for topic, partition, value, sender in self._history:
             if self._random.random() < share:
                 again = value
                 if topic == TOUCHPOINTS.name and b'"revision":0' in value and self._random.random() < 0.5:
                     later = msgspec.json.decode(value)
                     again = encode(later | {"occurred_at": later["occurred_at"] + self._random.choice((1, 20))})
-                self.flight.append((topic, partition, again))
+                self.flight.append((topic, partition, again, sender))
 
     def _partition(self, p: int) -> IdentityPartition:
         running = self._running[p]
@@ -190,14 +201,14 @@ class World:
             else:
                 self.states[p][key] = value
         self._committed[p] = positions
-        self._deliver(outputs)
+        self._deliver(outputs, p)
 
-    def _deliver(self, outputs: Sequence[Output]) -> None:
+    def _deliver(self, outputs: Sequence[Output], sender: int) -> None:
         for output in outputs:
             value = output.value or b""
             if output.topic == IDENTITY.name:
                 self.told += 1
-                self.flight.append((output.topic, output.partition, value))
+                self.flight.append((output.topic, output.partition, value, sender))
             elif output.topic == PEOPLE.name:
                 said = _person_message.decode(value)
                 assert isinstance(said, Assigned)
@@ -207,6 +218,8 @@ class World:
                     owned[said.event_id] = said
                 elif (known.revision, known.move) == (said.revision, said.move):
                     assert known.record == said.record, f"one version, two contents: {known} {said}"
+            elif output.topic == IDENTITIES.name and output.value is None:
+                self.identities.pop((output.key or b"").decode(), None)
             elif output.topic == IDENTITIES.name:
                 row = _identity.decode(value)
                 held = self.identities.get(row.identifier)
@@ -240,8 +253,13 @@ class World:
 
 
 def expected(
-    sent: Iterable[Sent], kinds: Kinds, blocked: Iterable[str] = ()
+    sent: Iterable[Sent], kinds: Kinds, blocked: Iterable[str] = (), erased: Erased = NOTHING_ERASED
 ) -> tuple[dict[bytes, list[str]], Resolved]:
     """Whose each touchpoint must be, by the definition."""
-    resolved = resolve([one.sighted(kinds) for one in sent], kinds, frozenset(blocked))
+    resolved = resolve([one.sighted(kinds) for one in sent], kinds, frozenset(blocked), erased)
     return {event: [person_id(owner, SECRET).hex] for event, owner in resolved.owners.items()}, resolved
+
+
+def hashed(identifier: str) -> Hashed:
+    """As an erasure names an identifier."""
+    return Hashed(person_id(identifier, SECRET).hex, partition_of(identifier.encode(), 2**31))

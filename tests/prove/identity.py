@@ -4,8 +4,8 @@
     python -m tests.prove.identity --examples 500      fewer; prints the report, writes nothing
     python -m tests.prove.identity --only "hop limit"  the faults of that name
 
-Histories come in lots of 2,000, each from its own seed; what was proved for this commit is not run again. Exit code 1 when a
-history differs or a fault is not noticed.
+Histories come in lots of 2,000, each from its own seed; in every fourth lot people are erased. What was proved for this commit
+is not run again. Exit code 1 when a history differs or a fault is not noticed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import time
 import types
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from rich.progress import track
 import processors
 from processors.identity import IdentityPartition
 from schemas.identity import Kinds
+from tests.identity_world import World
 from tests.prove import evidence
-from tests.prove.identity_faults import FAULTS
+from tests.prove.identity_faults import ERASURE_FAULTS, FAULTS
+from tests.unit.test_erasure import check_erasure
 from tests.unit.test_identity_stream import Histories, check, configurations, histories
 
 LOT = 2_000
-MODULES = ("timeline", "names", "whos", "homes", "identity")
+MODULES = ("timeline", "erased", "names", "whos", "homes", "identity")
 REST_SECONDS = 5.0  # a history takes some milliseconds
 MOST = 6_000  # histories that a fault may hide for
 
@@ -53,7 +56,7 @@ def mutant(module: str, stands: str, fault: str) -> type[IdentityPartition]:
     return found
 
 
-def caught(leg: type[IdentityPartition], most: int) -> tuple[int | None, str]:
+def caught(leg: type[IdentityPartition], most: int, check: Callable[..., World]) -> tuple[int | None, str]:
     """After how many histories a faulty leg is noticed, and how."""
     tried = 0
 
@@ -94,10 +97,12 @@ def lot(number: int, examples: int) -> dict[str, Any]:
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(histories(), configurations(), st.integers(0, 2**32))
     def attempt(given: Histories, kinds: Kinds, schedule: int) -> None:
-        world = check(given, kinds, schedule)
+        erases = number % 4 == 3  # one history in four
+        world = check_erasure(given, kinds, schedule) if erases else check(given, kinds, schedule)
         sent = given[0]
         counted.update(
             histories=1,
+            with_erasures=erases,
             touchpoints=len(sent),
             records_taken=world.steps,
             messages=world.told,
@@ -133,9 +138,10 @@ def main() -> int:
         if full:
             evidence.write("identity", {**before, "lots": list(lots.values())})
     faults: dict[str, Any] = dict(before["faults"])
-    for name, (module, stands, fault) in FAULTS.items():
+    for name, (module, stands, fault) in (FAULTS | ERASURE_FAULTS).items():
         if arguments.only in name and name not in faults:
-            tried, how = caught(mutant(module, stands, fault), arguments.most)
+            holds = check_erasure if name in ERASURE_FAULTS else check
+            tried, how = caught(mutant(module, stands, fault), arguments.most, holds)
             faults[name] = {"caught_after": tried, "by": how}
             print(f"{'after ' + str(tried) if tried else 'NOT CAUGHT':>12}  {name}  {how}", file=sys.stderr, flush=True)
             if full:

@@ -16,7 +16,7 @@ import processors
 from processors import homes, timeline
 from schemas.identity import Kinds, person_id
 from tests.identity_world import SECRET, Sent, World, expected
-from tests.prove.identity_faults import FAULTS
+from tests.prove.identity_faults import ERASURE_FAULTS, FAULTS
 
 MIXES = [
     "customer_id", "email", "loyalty_id", "anonymous_id", "anonymous_id", "phone", "anonymous_id email",
@@ -137,7 +137,7 @@ def test_homes_of_many_segments_are_as_right_as_others(given: Histories, kinds: 
 
 def test_every_planted_fault_can_still_be_planted() -> None:
     """They are told by the text that they change: who changes that text changes the fault with it."""
-    for name, (module, stands, fault) in FAULTS.items():
+    for name, (module, stands, fault) in (FAULTS | ERASURE_FAULTS).items():
         text = (Path(processors.__path__[0]) / f"{module}.py").read_text(encoding="utf-8")
         assert text.count(stands) == 1, f"{name}: {module} has it {text.count(stands)} times"
         compile(text.replace(stands, fault), name, "exec")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,9 @@ from schemas.codec import encode
 from schemas.identity import Kinds, person_id
 from schemas.journey import Journey
 from schemas.person import Assigned, FoldRecord, ReadTo
+from schemas.resolve import NOTHING_ERASED
 from tests.identity_world import SECRET, World, expected
+from tests.unit.test_erasure import erasing, person_of, plainly
 from tests.unit.test_identity_stream import Histories, configurations, histories
 from tests.unit.test_stitching import DEFINITIONS, NUMBERS, T0, records
 
@@ -140,17 +143,23 @@ def test_identity_goes_on_after_it_was_moved(before: Histories, after: Histories
     """What came before and after the resize is resolved as if there had always been as many partitions."""
     sent, orders = before
     more = [replace(one, event=one.event + 100) for one in after[0]]
-    world = World(kinds, seed, partitions=OLD)
+    world = World(kinds, seed, partitions=OLD, kafka=True)
     world.send(sent)
     for identifier, block in orders:
         world.run()
         world.order(identifier, block)
     world.run()
+    known = [one.sighted(kinds) for one in sent]
+    found = person_of(known, kinds, random.Random(seed), NOTHING_ERASED) if seed % 2 else None
+    erases = [erasing(known, kinds, *found, 10**12 + seed % 12, NOTHING_ERASED, 0)] if found else []
+    for order in erases:
+        world.erase(order)
+        world.run()
     states = [Gathered() for _ in range(NEW)]
     for number, state in enumerate(world.states):
         for key, value in state.items():
             states[number].put(key, value)
-    larger = World(kinds, seed, partitions=NEW)
+    larger = World(kinds, seed, partitions=NEW, kafka=True)
     larger.states = [dict(state) for state in world.states] + [{} for _ in range(NEW - OLD)]
     larger.people, larger.identities = world.people, world.identities
     for move in identity_moves(states, NEW):
@@ -162,7 +171,7 @@ def test_identity_goes_on_after_it_was_moved(before: Histories, after: Histories
     larger.send(more)
     larger.run()
     blocked = {identifier for identifier, block in dict(orders).items() if block}
-    owners, resolved = expected([*sent, *more], kinds, blocked)
+    owners, resolved = expected([*sent, *more], kinds, blocked, plainly(erases))
     assert larger.owners() == owners
     for identifier, person in resolved.identities.items():
         assert larger.identities[identifier].person_id == person_id(person, SECRET).hex
