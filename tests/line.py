@@ -66,8 +66,11 @@ class Line:
         workers: int = 1,
         partitions: int = 4,
         environment: Mapping[str, Mapping[str, str]] | None = None,
+        broker: type[KafkaServer] = KafkaServer,
+        topic_config: Mapping[str, str] | None = None,
     ) -> None:
-        """`environment` adds to a process's own, by its name; "worker" is for all workers."""
+        """`environment` adds to a process's own, by its name; "worker" is for all workers. `topic_config` goes before what
+        the topics say of themselves."""
         self.folder = folder
         self.write_key = secrets.token_hex(8)
         self.restarts: Counter[str] = Counter()  # what ended by itself and was started again by `revive`
@@ -78,7 +81,8 @@ class Line:
         self._ready: dict[str, Ready] = {}
         self._wanted: set[str] = set()
         self._taken: set[int] = set()
-        self._kafka = KafkaServer(folder / "kafka", self._port(), self._port())
+        self._topic_config = topic_config or {}
+        self._kafka = broker(folder / "kafka", self._port(), self._port())
         self._clickhouse = ClickHouseServer(folder / "clickhouse", self._port(), self._port())
         self._collector_port = self._port()
         self.url = f"http://127.0.0.1:{self._collector_port}/v1/touchpoints"
@@ -105,7 +109,10 @@ class Line:
                 self.start(name, wait=False)
             for name in ("kafka", "clickhouse"):
                 self.wait_ready(name)
-            create_topics(self.kafka, [TopicSpec(topic.name, self.partitions, topic.config) for topic in TOPICS])
+            own = self._topic_config
+            create_topics(
+                self.kafka, [TopicSpec(topic.name, self.partitions, {**topic.config, **own}) for topic in TOPICS]
+            )
             migrate(self.clickhouse)
             self._add_ours("sink", "sinks.app")
             collector = [sys.executable, "-m", "ingest.collector"]
@@ -203,7 +210,9 @@ class Line:
         done = subprocess.run(
             command, env=os.environ | self.environment, capture_output=True, text=True, timeout=seconds, check=False
         )
-        assert done.returncode == 0, f"desireline {' '.join(arguments)}: {done.returncode}\n{done.stderr[-4000:]}"
+        assert done.returncode == 0, (
+            f"desireline {' '.join(arguments)}: {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
         return done.stdout
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ where the touchpoint itself is gone and only rows about it remain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
@@ -31,12 +31,15 @@ WHERE person_id IN (SELECT value FROM given) AND started_at <= fromUnixTimestamp
 """
 
 
+NOBODY = UUID(int=0)  # whose what is deleted once more is: its receipt is that of the erasure that deleted it first
+
+
 class Row(NamedTuple):
     """Something that is to be deleted, of whom. What of id, version and position names it depends on `what`."""
 
-    what: str  # event, revision, journey, identifier, letter
+    what: str  # event, revision, moved, journey, identifier, letter
     person: UUID
-    id: UUID = UUID(int=0)
+    id: UUID = NOBODY
     version: int = 0
     position: str = ""
 
@@ -51,8 +54,12 @@ class Facts:
     identifiers: dict[str, UUID] = field(default_factory=dict)  # all that stand on them → person
 
 
-def facts(reader: Reader, people: People, identifiers: Identifiers, at: int) -> Facts:
-    """The touchpoints of these people that occurred up to `at` (ms UTC). Raises the driver's errors."""
+def facts(reader: Reader, people: People, identifiers: Identifiers, at: int, before: Collection[UUID] = ()) -> Facts:
+    """The touchpoints of these people that occurred up to `at` (ms UTC), and those of `before`, the events that were ordered
+    away already: what was on its way then, or a sink that reads its log once more, may have brought them back.
+
+    Raises the driver's errors.
+    """
     owned: dict[UUID, UUID] = dict(reader.stream(query("erase_owned"), given=[Given("given", "UUID", people.names)]))  # type: ignore[arg-type]
     whose = dict(owned)
     named = people.all_names
@@ -60,10 +67,13 @@ def facts(reader: Reader, people: People, identifiers: Identifiers, at: int) -> 
     by_name = [Given("given", "String", named)]
     for event, name in reader.stream(query("erase_named"), {"strong": list(identifiers.kinds.strong)}, by_name):
         whose.setdefault(event, named[name])
+    for event in before:
+        whose.setdefault(event, NOBODY)
     rows = reader.stream(query("erase_facts"), given=[Given("given", "UUID", whose)])
     for event, several in groupby(rows, key=lambda row: row[0]):
         revisions = [_Revision(*row[1:]) for row in several]
-        _add(found, event, whose[event], revisions, event in owned, named, identifiers.kinds, at)
+        theirs = event in owned or whose[event] == NOBODY
+        _add(found, event, whose[event], revisions, theirs, named, identifiers.kinds, at)
         owned.pop(event, None)
     found.events |= owned  # the touchpoint is gone, rows about it are not
     return found
@@ -126,6 +136,9 @@ def all_rows(reader: Reader, people: People, identifiers: Identifiers, found: Fa
         ids.setdefault(identifiers.own(name), person)
     for person, journey in reader.stream(_JOURNEYS, {"at": at}, [Given("given", "UUID", ids)]):
         yield Row("journey", ids[person], journey)
+    events = Given("events", "UUID", found.events)
+    for person, event in reader.stream(query("erase_moved"), given=[Given("given", "UUID", ids), events]):
+        yield Row("moved", person, event)
     for letter, person in letters(reader, people.all_names | vanished, identifiers.kinds, at):
         yield Row("letter", person, position=letter.position)
 
@@ -145,6 +158,6 @@ def _left(reader: Reader, found: Facts) -> set[str]:
     given = [
         Given("given", "String", found.identifiers),
         Given("events", "UUID", found.events),
-        Given("revisions", "Tuple(UUID, UInt128)", [(row.id, row.version) for row in found.revisions]),
+        Given("revisions", "String", [f"{row.id} {row.version}" for row in found.revisions]),
     ]
     return {name for (name,) in reader.stream(query("erase_left"), given=given)}

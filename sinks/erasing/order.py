@@ -8,15 +8,19 @@ from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
-from runtime.kafka import partition_counts, partition_of, place_of
+import msgspec
+
+from runtime.kafka import partition_counts, partition_of, place_of, read_topic
 from runtime.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.erasure import Erase, Hashed, Stored, plan
+from schemas.messages import Command
 from schemas.topics import COMMANDS
 from sinks.erasing.who import Identifiers, People
 
 AT_ONCE = 2_000  # touchpoints and names of a record: about a megabyte, with marks on a few devices each
 MAX_BYTES = 8 << 20  # what the topic takes
+_commands = msgspec.json.Decoder(Command)
 
 
 class Order(NamedTuple):
@@ -85,6 +89,18 @@ def _parts(people: People, stored: Mapping[UUID, Collection[Stored]]) -> Iterato
         part.names |= names
     if part.names or part.stored:
         yield part
+
+
+async def given(kafka: KafkaSettings) -> set[UUID]:
+    """The events of all erasures that were ever ordered. Raises KafkaError."""
+    found: set[UUID] = set()
+    for record in await read_topic(kafka, COMMANDS.name):
+        try:
+            said = _commands.decode(record.value or b"")
+            found |= {UUID(gone.event_id) for gone in said.gone} if isinstance(said, Erase) else set()
+        except ValueError:
+            continue  # the identity leg has refused it
+    return found
 
 
 async def send(kafka: KafkaSettings, orders: Collection[Erase], sent: Callable[[int], None]) -> None:

@@ -28,6 +28,7 @@ DELETED: tuple[tuple[str, str, str, str], ...] = (
     ("journey", "journeys_by_person", "journey_id", "id"),
     ("letter", "dead_letters", "position", "position"),
     ("event", "person_touchpoints", "event_id", "id"),
+    ("moved", "person_touchpoints", "(person_id, event_id)", "(person_id, id)"),
     ("event", "touchpoints", "event_id", "id"),
     ("revision", "touchpoints", "(event_id, version)", "(id, version)"),
     ("identifier", "identities", "(own_id, version)", "(id, version)"),

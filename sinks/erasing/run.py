@@ -51,7 +51,7 @@ class Erasure:
     identifiers: Identifiers
     clock: Callable[[], int]
     tell: Tell
-    ordered: set[UUID] = field(default_factory=set)  # events
+    ordered: set[UUID] = field(default_factory=set)  # events, by this erasure and by those before
     records: int = 0
     generations: Iterable[int] = (1,)
 
@@ -64,12 +64,13 @@ class Erasure:
             remove.delete(self.client, broken_off, self.tell)
         self.generations = generations.existing(self.kafka)
         kept = until.kept(self.kafka, self.generations)
+        self.ordered = asyncio.run(order.given(self.kafka))
         said = Order(uuid4().hex, self.clock(), by, because)
         removed: dict[UUID, Counter[str]] = {}
         for number in range(ROUNDS):
             self._wait()
             people = who.with_names(self.reader, people.names, self.identifiers)
-            facts = find.facts(self.reader, people, self.identifiers, said.at)
+            facts = find.facts(self.reader, people, self.identifiers, said.at, self.ordered)
             if number == 0 and not self._is_anything(people, facts, said.at):
                 return ""
             if number == 0 or facts.events.keys() - self.ordered:

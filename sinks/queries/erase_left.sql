@@ -3,4 +3,4 @@ SELECT DISTINCT concat(kind, ':', identifier) AS name
 FROM touchpoints
 ARRAY JOIN mapKeys(identifiers) AS kind, mapValues(identifiers) AS identifier
 WHERE name IN (SELECT value FROM given) AND event_id NOT IN (SELECT value FROM events)
-    AND (event_id, version) NOT IN (SELECT value.1, value.2 FROM revisions)
+    AND concat(toString(event_id), ' ', toString(version)) NOT IN (SELECT value FROM revisions)
