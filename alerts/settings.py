@@ -49,6 +49,11 @@ class AlertSettings(ProcessSettings):
         validation_alias="DESIRELINE_ALERTS_SETTLE",
         description="Seconds after its end at which a minute is counted: touchpoints need that long to get here.",
     )
+    sink_group: str = Field(
+        "sink",
+        validation_alias="DESIRELINE_SINK_GROUP",
+        description="Consumer group of the sink: a minute is judged when it has written what had arrived.",
+    )
     customers: int = Field(
         50, ge=0, validation_alias="DESIRELINE_ALERTS_CUSTOMERS", description="Customers that an alert carries at most."
     )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sinks.reader import Reader
 
 app = typer.Typer(help="What is worse than usual for this hour, and since when.", no_args_is_help=True)
-SAYS = {"progress": "moved on in the usual time", "drop_off": "dropped off"}
 
 
 @app.callback()
@@ -44,6 +43,8 @@ def backtest(
     It learns from the weeks before, as many as DESIRELINE_ALERTS_HISTORY, just as the alerts process does when it starts.
     """
     from alerts.counts import MINUTE_MS
+    from alerts.live import stage_names
+    from alerts.message import sentence
 
     settings, shown_in = alert_settings(), zone(tz)
     first, last = _at("--from", start) // MINUTE_MS, (now() if end is None else _at("--to", end)) // MINUTE_MS - 1
@@ -51,14 +52,15 @@ def backtest(
         raise fail(f"--from {start!r} is not before --to {end or 'now'!r}")
     opened = 0
     with reading() as reader:
-        names = {(journey, stage): name for journey, stage, name in _stages(reader)}
-        for alert in _said(reader, first, last, settings):
-            opened += alert.change == "opened"
+        names = stage_names(reader)
+        for told in _said(reader, first, last, settings):
+            opened += told.change == "opened"
+            alert = msgspec.structs.replace(told, stage_name=names.get((told.journey, told.stage), ""))
             if as_json:
                 typer.echo(msgspec.json.encode(alert))
                 continue
             at = datetime.fromtimestamp(alert.version / 1000, shown_in).isoformat(" ", "minutes")
-            out.print(f"{at}  {alert.change:<8}  {sentence(alert, names)}", markup=False)
+            out.print(f"{at}  {alert.change:<8}  {sentence(alert)}", markup=False)
     if not as_json:
         out.print(f"{text.many(opened, 'alert')} in {text.duration((last - first + 1) * MINUTE_MS)}", markup=False)
 
@@ -73,15 +75,6 @@ def alert_settings() -> AlertSettings:
         raise fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
 
 
-def sentence(alert: Alert, names: dict[tuple[str, int], str]) -> str:
-    """What is wrong, in figures."""
-    where = f"{alert.journey} · {names.get((alert.journey, alert.stage), alert.stage)} · {alert.channel}"
-    figures = f"{alert.observed:.0%} {SAYS[alert.measure]}, usually {alert.expected:.0%}"
-    counted = f"{text.many(round(alert.lost), 'customer')} lost of {alert.stays:,}"
-    also = f"; also {', '.join(alert.also)}" if alert.also else ""
-    return f"{where}: {figures}; {counted}{also}{' (it has become usual)' if alert.settled else ''}"
-
-
 def _said(reader: Reader, first: int, last: int, settings: AlertSettings) -> Iterator[Alert]:
     from alerts.stored import learning_from, rules, walk
     from alerts.watch import State
@@ -92,10 +85,6 @@ def _said(reader: Reader, first: int, last: int, settings: AlertSettings) -> Ite
     for state, said in walk(reader, State(), learning_from(first, settings), last, wanted, settings):
         if state.minute >= first:
             yield from said
-
-
-def _stages(reader: Reader) -> list[tuple[str, int, str]]:
-    return [(str(a), int(b), str(c)) for a, b, c in reader.ask("SELECT definition, stage, name FROM v_stages").rows]
 
 
 def _at(option: str, given: str) -> int:

@@ -80,6 +80,16 @@ SINK_REFRESH_SECONDS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
+# -- alerts: counts per minute in ClickHouse → alerts → webhooks -------------------------------------------------------
+
+ALERTS_CHANGES = Counter("desireline_alerts_changes_total", "Alerts opened, widened, resolved.", ["change"])
+ALERTS_OPEN = Gauge("desireline_alerts_open", "Alerts that are open.")
+ALERTS_WATCHED = Gauge("desireline_alerts_watched", "Measures of series that have enough history to raise alerts.")
+ALERTS_BEHIND_SECONDS = Gauge("desireline_alerts_behind_seconds", "From the end of the last minute judged to now.")
+ALERTS_WEBHOOKS = Counter(
+    "desireline_alerts_webhooks_total", "Webhook requests by how they ended: delivered, retried, dead_letter.", ["end"]
+)
+
 
 def serve(port: int) -> None:
     """Serve /metrics on loopback; port 0: do not."""

@@ -45,6 +45,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     observed: float
     lost: float  # customers fewer than usual
     also: list[str]  # journey·stage·channel·measure of what else fails with it
+    stage_name: str = ""
     customers: list[Affected] = []
     link: str = ""
     version: int

@@ -22,9 +22,10 @@ Reason = Literal[
     "undecodable",
     "unmappable",
     "unwritable",
+    "undeliverable",
 ]
 
-Leg = Literal["collector", "import", "identity", "stitch", "sink"]
+Leg = Literal["collector", "import", "identity", "stitch", "sink", "alerts"]
 
 REASONS: dict[Reason, str] = {
     "malformed_json": "it is not JSON, or not UTF-8",
@@ -39,6 +40,7 @@ REASONS: dict[Reason, str] = {
     "undecodable": "a record in a topic is not what the topic holds",
     "unmappable": "a row of a file cannot be read by its map",
     "unwritable": "ClickHouse refuses the row",
+    "undeliverable": "a webhook did not take the alert, however often it was tried",
 }
 
 

@@ -65,6 +65,7 @@ JOURNEYS = Topic(
     "journeys", "person id", "stitch", "journeys as whole rows, the highest version counts", _kept(7 * DAY)
 )
 OUTCOMES = Topic("outcomes", "person id", "stitch", "dropped_off, recovered, completed; retracted", _kept(30 * DAY))
+ALERTS = Topic("alerts", "series", "alerts", "what is worse than usual: opened, widened, resolved", _kept(30 * DAY))
 DEAD_LETTERS = Topic(
     "dead_letters", "source", "every leg", "what was not accepted, whole, with the reason", _kept(7 * DAY)
 )
@@ -84,6 +85,7 @@ TOPICS = (
     IDENTITIES,
     JOURNEYS,
     OUTCOMES,
+    ALERTS,
     DEAD_LETTERS,
     COMMANDS,
     LEDGER,

@@ -8,6 +8,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
+from schemas.alert import Alert
 from schemas.codec import decode_stored, encode
 from schemas.journey import Journey
 from schemas.ledger import Counted, Decision
@@ -167,6 +168,30 @@ def outcome(number: int, *, version: int = 1, retracted: bool = False, kind: Any
             touchpoint="page_view",
             historical=False,
             retracted=retracted,
+            version=version,
+        )
+    )
+
+
+def alert(number: int, *, version: int = 1, change: Any = "opened") -> bytes:
+    """Something was worse than usual."""
+    return encode(
+        Alert(
+            alert_id=identifier("alert", number).hex,
+            change=change,
+            journey="purchase",
+            stage=4,
+            channel="web",
+            measure="progress",
+            since=MARCH + number * HOUR,
+            opened_at=MARCH + number * HOUR + 300_000,
+            resolved_at=MARCH + number * HOUR + 900_000 if change == "resolved" else 0,
+            settled=False,
+            stays=80,
+            expected=0.75,
+            observed=0.4,
+            lost=28.0,
+            also=["purchase·4·app·progress"],
             version=version,
         )
     )

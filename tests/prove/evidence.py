@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "evidence"
-CODE = ("schemas", "runtime", "ingest", "processors", "sinks", "deploy", "cli", "examples")
+CODE = ("schemas", "runtime", "ingest", "processors", "sinks", "alerts", "deploy", "cli", "examples")
 
 
 def commit() -> str:

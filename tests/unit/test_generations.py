@@ -29,7 +29,7 @@ def test_another_one_shares_what_everybody_reads() -> None:
     assert two.topic(topics.PEOPLE).config == topics.PEOPLE.config
     assert two.group("stitch") == "stitch.g2"
     shared = {topic.name for topic in two.topics} & {topic.name for topic in topics.TOPICS}
-    assert shared == {"touchpoints", "commands", "dead_letters", "ledger"}
+    assert shared == {"touchpoints", "commands", "alerts", "dead_letters", "ledger"}
     assert [split(topic.name) for topic in two.own] == [(topic.name, 2) for topic in Generation(1).own]
 
 

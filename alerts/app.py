@@ -1,0 +1,143 @@
+"""The alerts process: every minute, what is worse than usual for its hour, to the alerts topic and from there to webhooks.
+
+`python -m alerts.app`. One of it is enough; it remembers nothing but its webhooks' offset, and learns anew when it starts. A
+minute is judged when everything that had arrived by its end is in ClickHouse: a backlog is no incident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from clickhouse_driver.errors import Error as ClickHouseError
+
+from alerts.counts import Key, Series
+from alerts.live import Live
+from alerts.settings import AlertSettings
+from alerts.webhooks import GROUP, Webhooks, follow, ready
+from runtime import logging, metrics
+from runtime.kafka import wait_for_broker
+from runtime.settings import ClickHouseSettings, KafkaSettings
+from schemas import topics
+from schemas.alert import Alert
+from schemas.codec import encode
+from sinks.generations import live
+from sinks.reader import reader
+from sinks.verify.cut import through
+
+log = structlog.get_logger()
+UNEXPECTED = 70  # exit code: let the supervisor start us again
+THROUGH_SECONDS = 30.0
+AGAIN_SECONDS = 5.0
+DAY_MS = 86_400_000
+
+
+async def run(
+    settings: AlertSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, stop: asyncio.Event
+) -> None:
+    """Watch until `stop`."""
+    await wait_for_broker(kafka)
+    producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
+    consumer = AIOKafkaConsumer(
+        topics.ALERTS.name,
+        **kafka.client(),
+        group_id=GROUP,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        max_poll_interval_ms=DAY_MS,  # while a webhook is tried again and again we do not poll
+    )
+    await producer.start()
+    try:
+        await consumer.start()
+        try:
+            await ready(consumer)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(follow(consumer, producer, Webhooks(settings, stop), stop))
+                tasks.create_task(_watch(settings, kafka, clickhouse, producer, stop))
+        finally:
+            await consumer.stop()
+    finally:
+        await producer.stop()
+
+
+async def _watch(
+    settings: AlertSettings,
+    kafka: KafkaSettings,
+    clickhouse: ClickHouseSettings,
+    producer: AIOKafkaProducer,
+    stop: asyncio.Event,
+) -> None:
+    watch = Live(settings, clickhouse)
+
+    async def stored() -> str:
+        generation = await asyncio.to_thread(_live_generation, clickhouse)
+        return await through(kafka, settings.sink_group, THROUGH_SECONDS, generation)
+
+    while not stop.is_set():
+        last = int(time.time() - settings.settle_seconds) // 60 - 1
+        said = await _until_stored(lambda: watch.advance(last), stored, stop)  # noqa: B023 - awaited before it changes
+        for alert in said:
+            await producer.send_and_wait(topics.ALERTS.name, encode(alert), key=_key(alert))
+            log.info("alert", change=alert.change, journey=alert.journey, stage=alert.stage, channel=alert.channel)
+        metrics.ALERTS_BEHIND_SECONDS.set(time.time() - (last + 1) * 60)
+        await _stopped(stop, max(0.0, (last + 2) * 60 + settings.settle_seconds - time.time()))
+
+
+async def _until_stored(
+    advance: Callable[[], list[Alert]], stored: Callable[[], Awaitable[str]], stop: asyncio.Event
+) -> list[Alert]:
+    """What is to be said, once the line is through and ClickHouse has answered; nothing if stopped before."""
+    while not stop.is_set():
+        try:
+            if not (behind := await stored()):
+                return await asyncio.to_thread(advance)
+            log.warning("minutes wait: the line is behind", behind=behind)
+        except (ClickHouseError, KafkaError, OSError, EOFError) as error:
+            log.warning("minutes wait", error=str(error))
+        await _stopped(stop, AGAIN_SECONDS)
+    return []
+
+
+def _live_generation(clickhouse: ClickHouseSettings) -> int:
+    with reader(clickhouse) as one:
+        return live(one)
+
+
+def _key(alert: Alert) -> bytes:
+    return str(Key(Series(alert.journey, alert.stage, alert.channel), alert.measure)).encode()
+
+
+async def _stopped(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def _main(settings: AlertSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(settings, kafka, clickhouse, stop)
+
+
+def main() -> None:
+    settings = AlertSettings()
+    logging.configure("alerts", settings.log_level)
+    metrics.serve(settings.metrics_port)
+    try:
+        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings()))
+    except Exception:
+        log.exception("the alerts process ends unexpectedly")
+        sys.exit(UNEXPECTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""From the alerts topic to webhooks: each opened and resolved alert to each address, until it is taken or is a dead letter.
+
+The offset is committed after that, so an alert is posted at least once, and with the same id each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+import urllib3
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from alerts.message import body, headers
+from alerts.settings import AlertSettings
+from runtime import metrics
+from schemas import topics
+from schemas.alert import Alert
+from schemas.codec import encode
+from schemas.dead_letter import dead_letter
+
+log = structlog.get_logger()
+GROUP = "alerts-webhooks"
+SOURCE = "alerts"
+LONGEST_PAUSE = 60.0  # seconds between two tries
+_SECONDS = urllib3.Timeout(connect=3, read=10)
+_TRY_AGAIN = (408, 425, 429)  # and everything from 500: it may be otherwise later
+
+decoder = msgspec.json.Decoder(Alert)
+
+
+class Stopped(Exception):
+    """We had to stop before it was delivered: it will be read again."""
+
+
+class Webhooks:
+    """Posts alerts. One of it per process; addresses are tried at the same time."""
+
+    def __init__(self, settings: AlertSettings, stop: asyncio.Event, first_pause: float = 1.0) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._first_pause = first_pause
+        self._pool = urllib3.PoolManager(timeout=_SECONDS, retries=False)
+
+    async def post(self, alert: Alert) -> dict[str, str]:
+        """To every address; the hosts of those that did not take it, and why. Raises Stopped."""
+        ends = await asyncio.gather(*(self._until_taken(url, alert) for url in self._settings.addresses))
+        return {urlsplit(url).netloc: end for url, end in zip(self._settings.addresses, ends, strict=True) if end}
+
+    async def _until_taken(self, url: str, alert: Alert) -> str:
+        content, pause, said = body(alert), self._first_pause, ""
+        for number in range(self._settings.webhook_tries):
+            if number:
+                metrics.ALERTS_WEBHOOKS.labels("retried").inc()
+                await self._rest(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+            status, said = await asyncio.to_thread(self._try, url, alert, content)
+            if 200 <= status < 300:
+                metrics.ALERTS_WEBHOOKS.labels("delivered").inc()
+                return ""
+            if 0 < status < 500 and status not in _TRY_AGAIN:
+                break
+        metrics.ALERTS_WEBHOOKS.labels("dead_letter").inc()
+        return said
+
+    def _try(self, url: str, alert: Alert, content: bytes) -> tuple[int, str]:
+        """Status (0: no answer) and what was said."""
+        secret = self._settings.webhook_secret.get_secret_value()
+        sent = headers(alert, content, secret, int(time.time()))
+        try:
+            answer = self._pool.request("POST", url, body=content, headers=sent, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            return 0, f"no answer: {type(error).__name__}"  # its text has the address, which may be a secret
+        return answer.status, f"answered {answer.status}: {answer.data[:200].decode('utf-8', 'replace')}"
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Stopped
+
+
+async def ready(consumer: AIOKafkaConsumer) -> None:
+    """Return when the consumer has its partitions and a place in each: alerts from now on are not missed."""
+    while not consumer.assignment():
+        await consumer.getmany(timeout_ms=100)
+    for partition in consumer.assignment():
+        await consumer.position(partition)
+    await consumer.commit()
+
+
+async def follow(
+    consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, webhooks: Webhooks, stop: asyncio.Event
+) -> None:
+    """Post what the topic brings, until `stop`. Errors of Kafka are for the process to end on."""
+    while not stop.is_set():
+        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+            for record in records:
+                try:
+                    await _one(record, producer, webhooks)
+                except Stopped:
+                    return
+                await consumer.commit({partition: record.offset + 1})
+
+
+async def _one(record: Any, producer: AIOKafkaProducer, webhooks: Webhooks) -> None:
+    alert = decoder.decode(record.value)
+    if alert.change == "widened":
+        return
+    for host, said in (await webhooks.post(alert)).items():
+        letter = dead_letter(
+            record.value,
+            source=SOURCE,
+            leg="alerts",
+            reason="undeliverable",
+            message=f"{host} {said}",
+            address=f"{record.topic}/{record.partition}/{record.offset}",
+            at=int(time.time() * 1000),
+        )
+        await producer.send_and_wait(topics.DEAD_LETTERS.name, encode(letter), key=SOURCE.encode())
+        log.warning("a webhook did not take an alert", host=host, said=said, alert_id=alert.alert_id)
