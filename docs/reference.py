@@ -11,6 +11,7 @@ import prometheus_client
 import typer
 from pydantic.fields import FieldInfo
 
+from alerts.settings import AlertSettings
 from cli.main import app
 from ingest.rejected import NOT_KEPT
 from ingest.settings import CollectorSettings
@@ -79,6 +80,7 @@ def settings() -> Iterator[str]:
         ("Collector", CollectorSettings),
         ("Worker", WorkerSettings),
         ("Sink", SinkSettings),
+        ("Alerts", AlertSettings),
     ):
         yield f"\n### {title}"
         yield from _table("variable", "default", "meaning")
