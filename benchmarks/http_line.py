@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from benchmarks import common
 from deploy.local.child import Child
 from deploy.local.clickhouse import ClickHouseServer
@@ -28,6 +30,13 @@ class HttpLine:
     port: int
     server: ClickHouseServer
     processes: Mapping[str, Child]
+    metrics_ports: Mapping[str, int]
+
+    def waits(self) -> dict[str, dict[str, float]]:
+        """What a touchpoint may wait for, since the start: transactions of each leg and batches of the sink."""
+        worker, sink = (_metrics(self.metrics_ports[name]) for name in ("worker", "sink"))
+        found = {leg: _mean(worker, "desireline_leg_commit_seconds", leg) for leg in ("identity", "stitch")}
+        return {**found, "sink": _mean(sink, "desireline_sink_batch_seconds")}
 
     def cpu_seconds(self) -> dict[str, float]:
         return {name: common.cpu_seconds(child.pid) for name, child in self.processes.items()}
@@ -50,13 +59,29 @@ def running(partitions: int) -> Iterator[HttpLine]:
             "DESIRELINE_COLLECTOR_PORT": str(port),
             "DESIRELINE_WRITE_KEYS": f"benchmark={KEY}",
         }
-        worker = stack.enter_context(common.process("worker", ["processors.app"], folder, environment))
-        sink = stack.enter_context(common.process("sink", ["sinks.app"], folder, environment))
+        worker_metrics = free_port({port})
+        sink_metrics = free_port({port, worker_metrics})
+        metrics = {"worker": worker_metrics, "sink": sink_metrics}
+        own = {name: environment | {"DESIRELINE_METRICS_PORT": str(at)} for name, at in metrics.items()}
+        worker = stack.enter_context(common.process("worker", ["processors.app"], folder, own["worker"]))
+        sink = stack.enter_context(common.process("sink", ["sinks.app"], folder, own["sink"]))
         collector = stack.enter_context(common.process("collector", ["ingest.collector"], folder, environment))
         worker.wait_until(lambda: common.times_said(worker, "partition opened") >= 2 * partitions, 60)
         collector.wait_until(lambda: _is_ready(port), 30)
         processes = {"collector": collector, "worker": worker, "sink": sink, "kafka": broker, "clickhouse": clickhouse}
-        yield HttpLine(port, server, processes)
+        yield HttpLine(port, server, processes, metrics)
+
+
+def _metrics(port: int) -> dict[tuple[str, str], float]:
+    """Name and leg of each → value."""
+    with urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    return {(one.name, one.labels.get("leg", "")): one.value for family in families for one in family.samples}
+
+
+def _mean(metrics: Mapping[tuple[str, str], float], name: str, leg: str = "") -> dict[str, float]:
+    times = metrics[f"{name}_count", leg]
+    return {"times": times, "mean_seconds": round(metrics[f"{name}_sum", leg] / max(times, 1), 3)}
 
 
 def _is_ready(port: int) -> bool:

@@ -293,6 +293,7 @@ def measure(arguments: argparse.Namespace, line: HttpLine) -> dict[str, Any]:
         **{kind: figures([case for case in counted if case.kind == kind]) for kind in KINDS},
         "query_seconds": spread(watch.query_seconds),
         "seconds_between_queries": round(wall / len(watch.query_seconds), 3),
+        "transactions_and_batches": line.waits(),
         "cores_used": {name: round((used - before[name]) / wall, 2) for name, used in line.cpu_seconds().items()},
     }
 
