@@ -6,6 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -101,6 +102,11 @@ def check_erasure(given: Histories, kinds: Kinds, seed: int, **world: Any) -> Wo
         at = 10**12 + chance.randint(0, 12)
         erases.append(erasing(known, kinds, *found, at, erased, number))
         erased = plainly(erases[-1:], erased)
+        gone = {bytes.fromhex(one.event_id) for one in erases[-1].gone}
+        back = [one for one in sent if one.sighted(kinds).event in gone and chance.random() < 0.5]
+        sent = sent + [
+            replace(one, event=one.event + 20 * (number + 1), at=max(one.at, at + chance.randint(1, 3))) for one in back
+        ]
     run = World(kinds, seed, kafka=True, **world)
     run.send(chance.sample(sent, len(sent)))
     commands: list[tuple[str, bool] | Erase] = [*orders]
