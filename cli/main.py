@@ -13,7 +13,8 @@ from cli.demo import demo
 from cli.digest import digest
 from cli.doctor import doctor
 from cli.down import down
-from cli.erase import erase, erasures
+from cli.erase import erase
+from cli.erasures import erasures
 from cli.funnel import funnel
 from cli.generations import app as generations_app
 from cli.identifiers import app as identifiers_app

@@ -18,7 +18,7 @@ from schemas.messages import Command
 from schemas.topics import COMMANDS
 from sinks.erasing.who import Identifiers, People
 
-AT_ONCE = 2_000  # touchpoints and names of a record: about a megabyte, with marks on a few devices each
+AT_ONCE = 5_000  # touchpoints and names of a record: 1.5 MB, with marks on one or two devices each
 MAX_BYTES = 8 << 20  # what the topic takes
 _commands = msgspec.json.Decoder(Command)
 

@@ -150,6 +150,12 @@ def test_one_is_forgotten_and_nobody_else(tmp_path: Path) -> None:
             running = erase(line, refused)
             _, complaint = running.communicate(timeout=60)
             assert (running.returncode, complaint.count("\n")) == (1, 1), complaint
+        asked = subprocess.run(
+            [sys.executable, "-m", "cli", "erase", "customer_id:ada"],
+            env=os.environ | line.environment, input="n\n", capture_output=True, text=True,
+        )  # fmt: skip
+        assert (asked.returncode, asked.stderr.endswith("desireline: nothing was erased\n")) == (1, True)
+        assert "customer_id:ada, email:ada@example.org" in asked.stdout
         (receipt,) = erased(line, "email:ADA@example.org", "--because", "consent")
         assert receipt["person_id"] == str(ADA)
         assert (receipt["because"], bool(receipt["finished_at"])) == ("consent", True)
