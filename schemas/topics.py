@@ -28,7 +28,13 @@ class Topic:
 
 
 def _kept(milliseconds: int) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(milliseconds), "max.message.bytes": str(MAX_RECORD_BYTES)}
+    """A record goes with its segment: without a bound for that a quiet topic would keep it for as long again."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(milliseconds),
+        "segment.ms": str(DAY),
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
 
 
 _APPENDED = {"message.timestamp.type": "LogAppendTime"}  # how far a source has been read is told in the broker's time
