@@ -42,7 +42,8 @@ from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS, Generation
 from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
-FORMAT = b"\x02"
+FORMAT = b"\x03"
+READ = (FORMAT, b"\x02")  # the release before did not know of erasures, so it must not go on with what this one wrote
 DEFINITIONS_KEY, META_KEY, EVENT, COUNT = b"d", b"m", b"e", b"c"
 MAX_REMEMBERED = 10_000
 READ_TO_EVERY = 250  # ms
@@ -145,7 +146,7 @@ class IdentityPartition:
         self._base = generation << 48
         self._generation = generation
         self._rules = Rules(definitions)
-        self._made_with = FORMAT + content_hash(definitions) + kinds.content_hash
+        self._made_with = content_hash(definitions) + kinds.content_hash
         self._kept_made_with = False
         self._secret = secret
         self._person = lru_cache(1 << 17)(self._digest)
@@ -179,8 +180,8 @@ class IdentityPartition:
         state = gathered.values
         # Before anything is said with other rules: it would be in the log of `people` for good.
         known = state.pop(DEFINITIONS_KEY, None)
-        self._kept_made_with = known is not None
-        if known not in (None, self._made_with):
+        self._kept_made_with = known == FORMAT + self._made_with
+        if known not in (None, *(read + self._made_with for read in READ)):
             raise DefinitionsChanged(
                 f"the state of partition {self._number} was made with other journey definitions or identity settings than the "
                 "configured ones (or by an older release): put the old files back; a change needs a new generation, which "
@@ -607,7 +608,7 @@ class IdentityPartition:
             state[META_KEY] = self._counter.to_bytes(8, "big")
             self._kept_counter = self._counter
         if state and not self._kept_made_with:
-            state[DEFINITIONS_KEY] = self._made_with
+            state[DEFINITIONS_KEY] = FORMAT + self._made_with
             self._kept_made_with = True
         out, self._out = self._out, []
         out += [Output(LEDGER.name, self._number, key, value) for key, value in counts]
