@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from alerts.ages import added, bucket, longest, usual_time
 from alerts.baseline import Baseline, hour_of_week, seen
-from alerts.chart import Chart, chance_of_one, take
+from alerts.causes import Alarm, joined
+from alerts.chart import Chart, Run, chance_of_one, take
 from alerts.counts import Counts, Key, Rules, Series
 from alerts.series import Watched, counted
 from alerts.watch import State, step
@@ -168,6 +169,15 @@ def test_what_lasts_becomes_usual() -> None:
     assert said[2][0] - said[0][0] == QUICK.settles
 
 
+def test_what_has_become_usual_is_learnt_anew() -> None:
+    state = State()
+    for minute, counts in lived({WEB: 20}, AGED + DAY + 30, lambda _, minute: minute >= AGED):
+        state, _ = step(state, minute, counts, QUICK)
+    assert not state.causes
+    assert not state.series[WEB].progress.alarmed
+    assert state.series[WEB].progress.base.since >= MONDAY + AGED + DAY
+
+
 def test_a_step_changes_nothing_of_the_state_before() -> None:
     states, history = [State()], list(lived({WEB: 20}, AGED + 60, between(AGED, AGED + 30)))
     for minute, counts in history:
@@ -212,7 +222,7 @@ def test_of_few_stays_no_usual_time_is_told() -> None:
     assert usual_time(added((), [(3, 99)]), 100) is None
 
 
-stays = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80)), max_size=60)
+stays = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 250)), max_size=60)
 
 
 @given(stays, st.integers(1, 150))
@@ -233,6 +243,26 @@ def test_stays_are_judged_once_and_when_the_usual_time_is_over(lives: list[tuple
         if (ages := [age for at, age in lives if at // width == group]) and (group + 1) * width + usual <= 600
     ]
     assert found == expected
+
+
+def test_the_group_under_way_when_the_usual_time_is_told_is_left_out() -> None:
+    rules = Rules(patience={("purchase", DECISION): 10_000}, learns_time=101)
+    watching, found = Watched(), []
+    for minute in range(400):
+        moved = ((120, 200),) if minute == 99 else ()
+        watching, judged = counted(watching, WEB, minute, Counts(1, moved), rules)
+        found += judged
+    assert watching.usual > 120
+    assert found[0].minute > 101
+    assert {judged.stays for judged in found} == {watching.width}
+
+
+def test_more_than_all_cannot_have_moved_on() -> None:
+    rules = Rules(patience={("purchase", DECISION): 10_000})
+    watching, _ = counted(Watched(usual=2, review=10_000), WEB, 0, Counts(3), rules)
+    watching, _ = counted(watching, WEB, 1, Counts(0, ((1, 5),)), rules)  # two of them are not known to have entered
+    _, (judged,) = counted(watching, WEB, 2, Counts(), rules)
+    assert (judged.stays, judged.good) == (3, 3)
 
 
 def test_hours_of_the_week_follow_the_zone_and_its_summer_time() -> None:
@@ -279,3 +309,52 @@ def test_no_single_sample_alarms() -> None:
 def test_more_series_need_more_certainty() -> None:
     assert chance_of_one(1, 0.1) > chance_of_one(100, 0.1)
     assert isclose(100 * 7 * DAY * chance_of_one(100, 0.1), 0.1)
+
+
+def sampled(good: int, beyond: float = 0.0, **changes: float) -> Chart:
+    """A chart after ten samples of a hundred stays, where eighty are usual and hours vary `beyond` chance (a variance)."""
+    rules = msgspec.structs.replace(QUICK, **changes)
+    base = Baseline()
+    for minute in range(3 * DAY):
+        base = seen(base, minute, 20, 16, False, rules)
+    chart = Chart(base=msgspec.structs.replace(base, beyond=beyond * 1e6, beyond_stays=1e6))
+    for minute in range(3 * DAY, 3 * DAY + 10):
+        chart = take(chart, minute, 100, good, 1e-6, rules)
+    return chart
+
+
+def test_each_guard_alone_keeps_silence() -> None:
+    assert sampled(65).alarmed
+    assert not sampled(65, least_stays=2_000).alarmed
+    assert not sampled(65, least_lost=200.0).alarmed
+    assert not sampled(65, least_loss=0.25).alarmed
+
+
+def test_hours_that_vary_much_need_more_to_alarm() -> None:
+    calm, wild = sampled(70), sampled(70, 0.06**2)
+    assert calm.alarmed
+    assert not wild.alarmed
+    assert wild.depth < calm.depth / 2  # the limit of the chart is wider
+
+
+def test_a_bad_hour_is_not_yet_an_incident() -> None:
+    """Eleven of fifteen where nearly fourteen are usual: out of bounds before a bad hour is ruled out as the cause."""
+    base = Baseline()
+    for minute in range(3 * DAY):
+        base = seen(base, minute, 25, 23, False, QUICK)
+    chart = Chart(base=msgspec.structs.replace(base, beyond=0.02**2, beyond_stays=1.0))
+    out, alarmed = [], []
+    for minute in range(3 * DAY, 3 * DAY + 14):
+        chart = take(chart, minute, 15, 11, 1e-6, QUICK)
+        out.append(chart.depth > 1)
+        alarmed.append(chart.alarmed)
+    assert sum(out) == 8
+    assert sum(alarmed) == 5
+
+
+def test_the_deepest_names_the_cause() -> None:
+    run = Run(5, 40, 10, 32.0, 6.4)
+    less, more = Alarm(Key(APP, "progress"), 1.2, run), Alarm(Key(WEB, "progress"), 1.5, run)
+    (cause,), (said,) = joined((), [less, more], 9)
+    assert cause.members == (more.key, less.key)
+    assert (said.change, said.channel, said.also) == ("opened", "web", ["purchase·4·app·progress"])
