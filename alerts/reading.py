@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from alerts.counts import MINUTE_MS, WEEK, Counts, Rules, Series
+from alerts.counts import MINUTE_MS, WEEK, Counts, Series
 from schemas.alert import Affected, Alert
 from sinks.queries import query
 from sinks.reader import Reader
@@ -20,18 +20,15 @@ def patience(reader: Reader) -> dict[tuple[str, int], int]:
     return {(journey, stage): max(1, minutes) for journey, stage, minutes in rows}
 
 
-def minutes(
-    reader: Reader, first: int, last: int, rules: Rules, look_back: int
-) -> Iterator[tuple[int, Mapping[Series, Counts]]]:
+def minutes(reader: Reader, first: int, last: int, look_back: int) -> Iterator[tuple[int, Mapping[Series, Counts]]]:
     """(minute, counts by series) for each minute from first to last, both included, as far as they are stored.
 
     Journeys that began more than `look_back` minutes before are left out. Raises clickhouse_driver's errors.
     """
     text = _over_stays("alert_minutes")
-    longest = max(rules.patience.values(), default=0)
     for start in range(first, last + 1, AT_ONCE):
         end = min(last, start + AT_ONCE - 1)
-        given = {"first": start, "last": end, "oldest": max(0, start - look_back), "heard": max(0, start - longest - 1)}
+        given = {"first": start, "last": end, "oldest": max(0, start - look_back)}
         yield from _by_minute(reader.stream(text, given), start, end)
 
 
@@ -46,7 +43,6 @@ def customers(reader: Reader, alert: Alert, most: int, look_back: int) -> list[A
         "first": first,
         "last": last,
         "oldest": max(0, first - look_back),
-        "heard": first,
         "most": most,
     }
     rows = reader.ask(_over_stays("alert_customers"), given).rows

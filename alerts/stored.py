@@ -28,7 +28,7 @@ def walk(
     reader: Reader, state: State, first: int, last: int, rules: Rules, settings: AlertSettings
 ) -> Iterator[tuple[State, list[Alert]]]:
     """The state after each of these minutes, and what was said in it. Raises clickhouse_driver's errors."""
-    for minute, counts in reading.minutes(reader, first, last, rules, settings.look_back_days * DAY):
+    for minute, counts in reading.minutes(reader, first, last, settings.look_back_days * DAY):
         state, said = step(state, minute, counts, rules)
         yield state, said
 

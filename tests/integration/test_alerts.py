@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from alerts import reading
 from alerts.causes import Cause, alert
 from alerts.chart import Run
-from alerts.counts import MINUTE_MS, WEEK, Key, Rules, Series
+from alerts.counts import MINUTE_MS, WEEK, Key, Series
 from cli.main import app
 from schemas.alert import Alert
 from schemas.definition import load_definitions
@@ -102,9 +102,8 @@ def test_the_counts_of_every_minute_are_those_of_the_journeys(tables: Tables) ->
         expected.update(one for one in plainly(path) if one[0] <= last)
     found: Counter[tuple[Any, ...]] = Counter()
     with reader(tables.settings) as one:
-        rules = Rules(patience=reading.patience(one))
         following = START
-        for minute, counts in reading.minutes(one, START, last, rules, 26 * WEEK):
+        for minute, counts in reading.minutes(one, START, last, 26 * WEEK):
             assert minute == following
             following += 1
             for series, count in counts.items():
@@ -121,12 +120,11 @@ def test_the_counts_of_every_minute_are_those_of_the_journeys(tables: Tables) ->
 def test_one_minute_alone_is_what_it_is_among_all(tables: Tables) -> None:
     tables.write("journeys", [row(number, walked(number)) for number in range(200)])
     with reader(tables.settings) as one:
-        rules = Rules(patience=reading.patience(one))
-        whole = dict(reading.minutes(one, START, START + WEEK, rules, 26 * WEEK))
+        whole = dict(reading.minutes(one, START, START + WEEK, 26 * WEEK))
         busy = [minute for minute, counts in whole.items() if counts][::40]
         assert len(busy) > 5
         for minute in busy:
-            assert list(reading.minutes(one, minute, minute, rules, 26 * WEEK)) == [(minute, whole[minute])]
+            assert list(reading.minutes(one, minute, minute, 26 * WEEK)) == [(minute, whole[minute])]
 
 
 def test_an_alert_knows_its_customers(tables: Tables) -> None:
