@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from types import FrameType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from cli.output import err, fail, out
+from processors.beginning import begin
 from processors.settings import WorkerSettings
 from runtime import generations
 from runtime.orphans import end_with
@@ -31,7 +33,7 @@ READS = {"identity": "touchpoints read", "stitch": "of people stitched", "sink":
 
 
 def prepare(settings: WorkerSettings, number: int) -> None:
-    """Topics of the generation, and the names of its stages in ClickHouse. Safe to repeat.
+    """Topics of the generation, what it knows of erasures, and the names of its stages in ClickHouse. Safe to repeat.
 
     Ends the command for files of settings that cannot be used; raises CannotReplay, KafkaError.
     """
@@ -46,6 +48,7 @@ def prepare(settings: WorkerSettings, number: int) -> None:
     except (DefinitionsError, KindsError) as error:
         raise fail(" ".join(str(error).split())) from error
     generations.create(settings, number)
+    asyncio.run(begin(settings, number))
     writer = HttpWriter(clickhouse_settings())
     try:
         writer.write("stages", stage_lines(definitions, number))

@@ -23,10 +23,10 @@ Marked = Mapping[bytes, bytes]  # event → its place in the order
 
 
 class Erasures:
-    """See the module. `person` is the keyed hash of an identifier."""
+    """See the module. `person` is the keyed hash of an identifier; what is asked by identifier needs it."""
 
-    def __init__(self, person: Callable[[str], bytes]) -> None:
-        self._person = person
+    def __init__(self, person: Callable[[str], bytes] | None = None) -> None:
+        self._person = person or _unasked
         self._until: dict[bytes, int] = {}
         self._latest = -1
         self._marks: dict[bytes, dict[bytes, bytes]] = {}
@@ -116,6 +116,10 @@ class Erasures:
 
     def _keep(self, key: bytes, parts: Iterable[bytes]) -> None:
         self._state[key] = _PLACE.pack(self._places[key]) + b"".join(parts)
+
+
+def _unasked(identifier: str) -> bytes:
+    raise TypeError(f"who is {identifier}? these erasures were made without a secret")
 
 
 def place(value: bytes) -> int:

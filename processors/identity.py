@@ -526,7 +526,8 @@ class IdentityPartition:
         if known is not None and known.home != NOWHERE:
             left = Revised(known.home, gone.event_id, LAST_REVISION, 0, -1, self._now, "")
             self._say(self._at(known.home), known.home, left)
-        self._keep_event(event, _Event(CLOSED, 0, NOWHERE, stored=False))
+        self._events |= closed(event)
+        self._changed_events.add(EVENT + event)
 
     def _count_erased(self, gone: Gone) -> None:
         self._counting.count(gone.source, gone.arrived, "stored", -1)
@@ -613,6 +614,11 @@ class IdentityPartition:
         out, self._out = self._out, []
         out += [Output(LEDGER.name, self._number, key, value) for key, value in counts]
         return state, out
+
+
+def closed(event: bytes) -> dict[bytes, bytes]:
+    """The state record of an event that was erased."""
+    return {EVENT + event: _pack(_Event(CLOSED, 0, NOWHERE, stored=False))}
 
 
 def _placed(person: bytes, partitions: int) -> tuple[str, bytes, int]:

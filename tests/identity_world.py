@@ -108,6 +108,7 @@ class World:
         self._history: list[tuple[str, int, bytes, int]] = []
         self.people: dict[str, dict[str, Assigned]] = {}
         self.identities: dict[str, Identity] = {}
+        self.announced: set[str] = set()  # identifiers that ever had a row
         self.counts: dict[tuple[str, int, str, int], dict[str, int]] = {}
         self.letters = self.steps = self.crashes = self.repeats = self.told = 0
 
@@ -222,6 +223,7 @@ class World:
                 self.identities.pop((output.key or b"").decode(), None)
             elif output.topic == IDENTITIES.name:
                 row = _identity.decode(value)
+                self.announced.add(row.identifier)
                 held = self.identities.get(row.identifier)
                 if held is None or held.version < row.version:
                     self.identities[row.identifier] = row

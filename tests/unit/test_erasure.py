@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from processors.beginning import states
 from schemas.erasure import Erase, Stored, plan
 from schemas.identity import Kinds, person_id
 from schemas.resolve import NOTHING_ERASED, Erased, Sighted, is_erased, newest, resolve
@@ -155,6 +156,28 @@ def check_erasure(given: Histories, kinds: Kinds, seed: int, **world: Any) -> Wo
 @given(histories(), configurations(), st.integers(0, 2**32))
 def test_the_stream_forgets_as_the_definition_says(given: Histories, kinds: Kinds, seed: int) -> None:
     check_erasure(given, kinds, seed)
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(), configurations(), st.integers(0, 2**32))
+def test_a_generation_that_begins_with_an_erasure_never_says_the_name(
+    given: Histories, kinds: Kinds, seed: int
+) -> None:
+    sent, sighted = given[0], [one.sighted(kinds) for one in given[0]]
+    found = person_of(sighted, kinds, random.Random(seed), NOTHING_ERASED)
+    assume(found is not None)
+    assert found is not None
+    order = erasing(sighted, kinds, *found, 2 * 10**12, NOTHING_ERASED, 0)
+    run = World(kinds, seed, kafka=True)
+    for state, begun in zip(run.states, states([order], run.partitions), strict=True):
+        state |= {key: value for key, value in begun.items() if value is not None}
+    run.erase(order)
+    run.send(random.Random(seed).sample(sent, len(sent)))
+    run.run()
+    erased = plainly([order])
+    owners, _ = expected(sent, kinds, (), erased)
+    assert run.owners() == owners
+    assert not run.announced & erased.until.keys()
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

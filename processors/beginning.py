@@ -1,0 +1,80 @@
+"""What a new generation begins with: it knows who was erased before it reads the first touchpoint.
+
+Otherwise it would take the touchpoints of the erased that the log still has, say their names once more, and take them back when
+it comes to the order; what was written of them meanwhile would have to be erased again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+from aiokafka import TopicPartition
+
+from processors.erased import Erasures
+from processors.identity import closed
+from runtime.chunked.leg import Output
+from runtime.chunked.transaction import Transaction, commit, fence
+from runtime.kafka import partition_counts, partition_of, read_topic, reader
+from runtime.settings import KafkaSettings
+from schemas import topics
+from schemas.erasure import Erase
+from schemas.messages import Command
+
+_commands = msgspec.json.Decoder(Command)
+
+
+def states(erasures: Iterable[Erase], partitions: int) -> list[dict[bytes, bytes | None]]:
+    """The state of each partition of the identity leg that has read these orders and nothing else. Pure."""
+    kept = [Erasures() for _ in range(partitions)]
+    events: list[dict[bytes, bytes | None]] = [{} for _ in range(partitions)]
+    for order in erasures:
+        for number, one in enumerate(kept):
+            one.suppress(map(bytes.fromhex, order.names), order.at)
+            one.mark(
+                [gone for gone in order.gone if gone.home.place % partitions == number],
+                [mark for mark in order.marks if mark.device.place % partitions == number],
+            )
+            one.partner(partner for partner in order.partners if partner.name.place % partitions == number)
+        for gone in order.gone:
+            address = f"event:{UUID(gone.event_id)}"
+            events[partition_of(address.encode(), partitions)] |= closed(bytes.fromhex(gone.event_id))
+    return [one.take_state() | closing for one, closing in zip(kept, events, strict=True)]
+
+
+async def begin(kafka: KafkaSettings, generation: int) -> int:
+    """Write it, with the positions that belong to it, unless the generation has begun; how many orders it knows.
+
+    Raises KafkaError.
+    """
+    own = topics.Generation(generation)
+    group, changelog = own.group("identity"), own.topic(topics.IDENTITY_CHANGELOG).name
+    sources = [own.topic(topic).name for topic in (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS)]
+    counts = await partition_counts(kafka, sources)
+    places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    async with reader(kafka, group_id=group) as consumer:
+        consumer.assign(places)
+        if any([await consumer.committed(place) is not None for place in places]):
+            return 0
+        begins = await consumer.beginning_offsets(places)
+    orders = []
+    for record in await read_topic(kafka, topics.COMMANDS.name):
+        try:
+            said = _commands.decode(record.value or b"")
+        except msgspec.MsgspecError:
+            continue  # the leg refuses it when it comes to it
+        orders += [said] if isinstance(said, Erase) else []
+    if not orders:
+        return 0
+    outputs = [
+        Output(changelog, number, key, value)
+        for number, state in enumerate(states(orders, counts[topics.TOUCHPOINTS.name]))
+        for key, value in state.items()
+    ]
+    producer = await fence(kafka, f"{group}-begin")
+    try:
+        await commit(producer, Transaction(TopicPartition(changelog, 0), {}, outputs, begins, group))
+    finally:
+        await producer.stop()
+    return len(orders)
