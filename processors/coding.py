@@ -18,9 +18,23 @@ class Coding:
         self._vocabularies = packing.vocabularies(state)
         self._channels, self._names, self._rules, self._currencies = self._vocabularies.values()
         self._codes: dict[int, tuple[list[int], int]] = {}
+        self._plain: dict[tuple[str, str], tuple[list[int], Payload]] = {}
         self._numbers: dict[int, list[int]] = {}
 
     def pack(self, record: FoldRecord) -> Payload:
+        rules, plain = record.rules, not (record.feedback or record.currency)
+        if plain:  # nearly all are, and there are few of them
+            found = self._plain.get((record.channel, record.name))
+            if found is not None and found[0] is rules:
+                return found[1]
+        payload = self._pack(record)
+        if plain:
+            if len(self._plain) > MAX_REMEMBERED:
+                self._plain.clear()
+            self._plain[record.channel, record.name] = rules, payload
+        return payload
+
+    def _pack(self, record: FoldRecord) -> Payload:
         rules = record.rules
         known = self._codes.get(id(rules))  # the rules of equal touchpoints are one object, which is quicker to look up
         if known is None or known[0] is not rules:

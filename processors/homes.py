@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from processors.coding import Coding
 from processors.erased import SEEN_NOBODY, Erasures, Marked
@@ -36,7 +36,6 @@ from processors.timeline import (
     U32,
     VIA_AT,
     WAITING,
-    WHO_AT,
     Place,
     Timeline,
 )
@@ -48,7 +47,7 @@ from schemas.messages import Link, Message, Sighting
 from schemas.person import FoldRecord
 
 HOME, BLOCKED = b"h", b"b"
-_WHO_VIA = Struct(">II")
+_ORDER_WHO_VIA = Struct(">QI16sII")  # how a record begins
 _HEAD = Struct(">QI16sIIIHIB")  # a record without what the journey needs
 # A touchpoint that changed hands so often stays where it is: the version has no room for more, and a worker must not stop.
 MOST_MOVES = 60_000
@@ -73,16 +72,12 @@ class Fact(NamedTuple):
     record: FoldRecord | None
 
 
-class Assignment(NamedTuple):
-    """`record` None: not this person's any more."""
+class Assign(Protocol):
+    """Says whose a touchpoint is; `record` None: not this person's any more."""
 
-    person: bytes
-    event: bytes
-    revision: int
-    move: int
-    arrived: int
-    cause: str
-    record: FoldRecord | None
+    def __call__(
+        self, person: bytes, event: bytes, revision: int, move: int, arrived: int, cause: str, record: FoldRecord | None
+    ) -> None: ...
 
 
 class Homes:
@@ -100,7 +95,7 @@ class Homes:
         person: Callable[[str], bytes],
         version: Callable[[], int],
         say: Callable[[int, str, Message], None],
-        assign: Callable[[Assignment], None],
+        assign: Assign,
         announce: Callable[[str, bytes, bool], None],
         vanished: Callable[[str], None],
         digest: Callable[[str], bytes],
@@ -208,10 +203,9 @@ class Homes:
         last = len(value) - SIZE
         if last < START or last > _FULL or home in self._blocked:
             return None
-        order = ORDER.pack(at, sequence + 1, event)
         state, named_at, named = PREFIX.unpack_from(value)
-        who, via = _WHO_VIA.unpack_from(value, last + WHO_AT)
-        if state != SETTLED or order <= value[last : last + ORDER_SIZE]:
+        last_at, last_sequence, last_event, who, via = _ORDER_WHO_VIA.unpack_from(value, last)
+        if state != SETTLED or (at <= last_at and (at, sequence + 1, event) <= (last_at, last_sequence, last_event)):
             return None
         flags = FACT | SHARED if shared else FACT
         if names:
@@ -225,7 +219,8 @@ class Homes:
             found.live += 1
             record = RECORD.pack(at, sequence + 1, event, through, through, content, 1, 0, flags | SIGHTS, *payload)
             if reach >= 0:
-                value = PREFIX.pack(SETTLED, at, through) + value[START:]
+                record = value[START:] + record
+                value = PREFIX.pack(SETTLED, at, through)
         else:
             through = named if named and at - named_at <= reach else NOBODY
             person = self._whos.by_number[through].person if through else self._person(home)
@@ -567,7 +562,7 @@ class Homes:
         return self._person(home) if via == NOBODY else self._whos.by_number[via].told
 
     def _take_away(self, person: bytes, event: bytes, revision: int, move: int) -> None:
-        self._assign(Assignment(person, event, revision, move, self._arrived, self._cause, None))
+        self._assign(person, event, revision, move, self._arrived, self._cause, None)
 
     def _counts(self, place: Place, timeline: Timeline) -> bool:
         """Does this sighting name somebody, as far as is known? A mark does: somebody who was erased."""
@@ -650,9 +645,9 @@ class Homes:
     def _give(self, timeline: Timeline, place: Place, old: bytes | None, person: bytes, cause: str) -> None:
         at, sequence, event, _, _, _, moves, revision, _, *payload = RECORD.unpack(timeline.at(place))
         if old is not None:
-            self._assign(Assignment(old, event, revision, moves, self._arrived, cause, None))
+            self._assign(old, event, revision, moves, self._arrived, cause, None)
         record = self._coding.unpack(at, sequence - 1, tuple(payload))
-        self._assign(Assignment(person, event, revision, moves, self._arrived, cause, record))
+        self._assign(person, event, revision, moves, self._arrived, cause, record)
 
     def _retell(self, home: str, timeline: Timeline, number: int, person: bytes, orders: Iterable[bytes]) -> None:
         """The person of a combination has another name now: give them all that went through it."""

@@ -12,7 +12,8 @@ the ledger, v vocabularies, m the counter of what was said, d the definitions th
 
 from __future__ import annotations
 
-from collections import deque
+import struct
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -24,19 +25,19 @@ from processors.coding import Coding
 from processors.counting import Counting
 from processors.dead_letters import DeadLetters, decode_each
 from processors.erased import MARKS, PARTNERS, SUPPRESSED, Erasures
-from processors.homes import BLOCKED, ERASED, HOME, LAST_REVISION, Assignment, Fact, Homes
+from processors.homes import BLOCKED, ERASED, HOME, LAST_REVISION, Fact, Homes
 from processors.names import ACTOR, HEARD, LINK, Names
 from processors.stitching import DefinitionsChanged
 from processors.whos import WHO, Whos
 from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import Gathered
-from runtime.kafka import partition_of
+from runtime.kafka import partition_of, place_of
 from schemas.codec import encode
 from schemas.definition import Definition, Rules, content_hash
 from schemas.erasure import Erase, Gone, Hashed
-from schemas.identity import DEFAULT_KINDS, Kinds, person_id
-from schemas.ledger import Decision
+from schemas.identity import DEFAULT_KINDS, Kinds, hasher
+from schemas.ledger import HOUR, Decision
 from schemas.messages import Advert, Command, Erased, Follow, Link, Message, Order, Revised, Sighting, Unfollow
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS, Generation
@@ -49,7 +50,9 @@ MAX_REMEMBERED = 10_000
 READ_TO_EVERY = 250  # ms
 CLOSED = 2**31  # revision of an event that was erased: above all that a touchpoint may have
 NOWHERE = ""  # home of an event that has none: it was erased
+NO_KIND = ""
 UNKNOWN = "unknown"  # source of what cannot be decoded
+_CONTENT = struct.Struct(">I12x")
 
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -81,7 +84,8 @@ class Seen(msgspec.Struct, gc=False):
     channel: Label
     name: Label
     occurred_at: Annotated[int, msgspec.Meta(ge=_EARLIEST, le=_LATEST)]
-    content: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    # 32 hex digits. Who makes bytes of them finds what is not hex; a pattern would cost more than all else of decoding.
+    content: Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
     sequence: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)] | None = None
     revision: Whole = 0
     retracted: bool = False
@@ -91,12 +95,15 @@ class Seen(msgspec.Struct, gc=False):
 
 
 class _Ordered(NamedTuple):
-    """Kinds of identifiers in configured order, and how far a name on the first weak one explains a touchpoint, in ms."""
+    """Kinds of identifiers in configured order, how far a name on the first weak one explains a touchpoint, in ms; the kind
+    of the home, and whether there is no further device."""
 
     strong: tuple[str, ...]
     weak: tuple[str, ...]
     reach: int
     shared_reach: int
+    home: str
+    simple: bool
 
 
 class _Event(msgspec.Struct, array_like=True):
@@ -148,7 +155,8 @@ class IdentityPartition:
         self._rules = Rules(definitions)
         self._made_with = content_hash(definitions) + kinds.content_hash
         self._kept_made_with = False
-        self._secret = secret
+        # The id that an identifier has as a person; the first is uncached, for walking through all of them.
+        self._digest = hasher(secret)
         self._person = lru_cache(1 << 17)(self._digest)
         self._by_kinds: dict[tuple[str, ...], _Ordered] = {}
         self._placed = lru_cache(1 << 16)(lambda person: _placed(person, partitions))
@@ -160,10 +168,6 @@ class IdentityPartition:
         self._changed_events: set[bytes] = set()
         self._now = 0  # append time of what is being taken
         self._said_at = self._read_to = 0
-
-    def _digest(self, identifier: str) -> bytes:
-        """The id that an identifier has as a person; uncached, for walking through all of them."""
-        return person_id(identifier, self._secret).bytes
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -274,24 +278,33 @@ class IdentityPartition:
         if len(seen) < len(chunk.offsets):
             for place in set(range(len(chunk.offsets))) - {place for place, _ in seen}:
                 self._counting.count(UNKNOWN, chunk.timestamps[place], "rejected")
-        shared_sources, homes, known_kinds, say = (
-            self._kinds.shared_sources,
-            self._homes,
-            self._by_kinds,
-            self._say_assigned,
-        )
+        shared_sources, known_kinds, timestamps = self._kinds.shared_sources, self._by_kinds, chunk.timestamps
+        homes, append, placed, say = self._homes, self._homes.append, self._placed, self._out.append
         pack, rules_of, count, forbids = self._coding.pack, self._rules.of, self._counting.count, self._erased.forbids
+        fromhex, people = bytes.fromhex, self._people
+        stored: list[str] = []  # sources of what the fast path stored within the hour of arrival
+        hour, hour_ends = 0, 0
         for place, touchpoint in seen:
-            arrived = self._now = chunk.timestamps[place]
+            arrived = self._now = timestamps[place]
+            if not hour <= arrived < hour_ends:
+                self._count_stored(stored, hour)
+                hour = arrived - arrived % HOUR
+                hour_ends = hour + HOUR
             identifiers, source = touchpoint.identifiers, touchpoint.source
             kinds = known_kinds.get(tuple(identifiers)) or self._order_kinds(tuple(identifiers))
-            strong = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.strong])
-            weak = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.weak])
-            if not strong and not weak:
+            if not kinds.home:
                 self._refuse(
                     chunk, place, touchpoint, "no_identifier", "none of its identifiers is of a configured kind"
                 )
                 continue
+            try:
+                content = _CONTENT.unpack(fromhex(touchpoint.content))[0]
+            except (ValueError, struct.error) as error:
+                self._out += self._dead_letters.undecodable(chunk, place, error)
+                count(UNKNOWN, arrived, "rejected")
+                continue
+            home = f"{kinds.home}:{identifiers[kinds.home]}"
+            strong = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.strong]) if kinds.strong else ()
             value, felt, sequence = touchpoint.value, touchpoint.feedback, touchpoint.sequence
             channel, name = touchpoint.channel, touchpoint.name
             record = FoldRecord(
@@ -307,29 +320,32 @@ class IdentityPartition:
                 felt.sentiment or "" if felt else "",
             )
             shared = source in shared_sources
-            event, content = touchpoint.event_id.bytes, int(touchpoint.content[:8], 16)
-            erased = forbids(strong, touchpoint.occurred_at)
+            event = touchpoint.event_id.int.to_bytes(16, "big")
+            erased = strong and forbids(strong, touchpoint.occurred_at)
             if touchpoint.revision:
-                self._revise(chunk, place, touchpoint, strong, weak, content, shared, None if erased else record)
+                weak = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.weak])
+                self._revise(chunk, place, touchpoint, home, strong, weak, content, shared, None if erased else record)
                 self._settle_down()
                 continue
             if erased:
                 count(source, arrived, "erased")
                 continue
-            home = (weak or strong)[0]
-            if len(weak) < 2 and not touchpoint.retracted:
+            if kinds.simple and not touchpoint.retracted:
                 reach = kinds.shared_reach if shared else kinds.reach
-                person = homes.append(
+                person = append(
                     home, event, touchpoint.occurred_at, record.sequence, content, strong, shared, reach, pack(record)
                 )
                 if person is not None:
-                    say(person, event.hex(), 0, 1, arrived, "", record)
-                    count(source, arrived, "stored")
+                    owner, key, partition = placed(person)
+                    said = encode(Assigned(owner, event.hex(), 0, 1, arrived, record))
+                    say(Output(people, partition, key, said))
+                    stored.append(source)
                     continue
             known = homes.known(home, event)
             if known is None:
                 count(source, arrived, "stored")
                 kept = None if touchpoint.retracted else record
+                weak = tuple([f"{kind}:{identifiers[kind]}" for kind in kinds.weak])
                 homes.settle(
                     home, Fact(event, 0, record.at, record.sequence, content, strong, weak, shared, arrived, kept)
                 )
@@ -342,6 +358,13 @@ class IdentityPartition:
                 self._conflict(chunk, place, touchpoint)
             else:
                 count(source, arrived, "superseded")
+        self._count_stored(stored, hour)
+
+    def _count_stored(self, sources: list[str], hour: int) -> None:
+        """Count what was stored in an hour, and forget it."""
+        for source, stored in Counter(sources).items():
+            self._counting.count(source, hour, "stored", stored)
+        sources.clear()
 
     def _require_own(self, chunk: Chunk) -> None:
         """Resized unless each record of a log that is read again is where its key belongs."""
@@ -355,12 +378,14 @@ class IdentityPartition:
     def _order_kinds(self, given: tuple[str, ...]) -> _Ordered:
         """What kinds of identifiers mean that stand together, in configured order; remembered for the next time."""
         configured = self._kinds
-        weak = tuple(kind for kind in configured.weak if kind in given)
+        strong, weak = (tuple(kind for kind in all_of if kind in given) for all_of in (configured.strong, configured.weak))
         found = _Ordered(
-            tuple(kind for kind in configured.strong if kind in given),
+            strong,
             weak,
             configured.look_back(f"{weak[0]}:", shared=False) if weak else -1,
             configured.look_back(f"{weak[0]}:", shared=True) if weak else -1,
+            (*weak, *strong, NO_KIND)[0],
+            len(weak) < 2,
         )
         if len(self._by_kinds) < MAX_REMEMBERED:
             self._by_kinds[given] = found
@@ -371,6 +396,7 @@ class IdentityPartition:
         chunk: Chunk,
         place: int,
         touchpoint: Seen,
+        home: str,
         strong: tuple[str, ...],
         weak: tuple[str, ...],
         content: int,
@@ -398,7 +424,6 @@ class IdentityPartition:
         first = known is None or not known.stored
         decision: Decision = "superseded" if not first else "stored" if record is not None else "erased"
         self._counting.count(touchpoint.source, arrived, decision)
-        home = (weak or strong)[0]
         stored = not first or record is not None
         self._keep_event(event, _Event(touchpoint.revision, content, NOWHERE if record is None else home, stored))
         at, sequence = touchpoint.occurred_at, -1 if touchpoint.sequence is None else touchpoint.sequence
@@ -535,28 +560,25 @@ class IdentityPartition:
 
     # --- output --------------------------------------------------------------------------------------------------
 
-    def _assign(self, given: Assignment) -> None:
-        person, event, revision, move, arrived, cause, record = given
-        self._say_assigned(person, event.hex(), revision, move, arrived, cause, record)
-
-    def _say_assigned(
-        self, person: bytes, event: str, revision: int, move: int, arrived: int, cause: str, record: FoldRecord | None
+    def _assign(
+        self, person: bytes, event: bytes, revision: int, move: int, arrived: int, cause: str, record: FoldRecord | None
     ) -> None:
         owner, key, partition = self._placed(person)
-        said = encode(Assigned(owner, event, revision, move, arrived, record, cause))
+        said = encode(Assigned(owner, event.hex(), revision, move, arrived, record, cause))
         self._out.append(Output(self._people, partition, key, said))
 
     def _announce(self, name: str, person: str, shared: bool) -> None:
         self._announce_person(name, self._person(person), shared=shared)
 
     def _announce_person(self, identifier: str, person: bytes, *, shared: bool) -> None:
+        """Only of identifiers that live here."""
         key, own = identifier.encode(), self._person(identifier)
         row = Identity(identifier, person.hex(), own.hex(), self._now, self._base + self._version(), shared)
-        self._out.append(Output(self._identities, self._at(identifier), key, encode(row)))
+        self._out.append(Output(self._identities, self._number, key, encode(row)))
 
     def _vanished(self, identifier: str) -> None:
         """Nobody asks for it any more: erased from the compacted topic as well."""
-        self._out.append(Output(self._identities, self._at(identifier), identifier.encode(), None))
+        self._out.append(Output(self._identities, self._number, identifier.encode(), None))
 
     def _conflict(self, chunk: Chunk, place: int, touchpoint: Seen) -> None:
         self._refuse(
@@ -624,7 +646,7 @@ def closed(event: bytes) -> dict[bytes, bytes]:
 def _placed(person: bytes, partitions: int) -> tuple[str, bytes, int]:
     """A person's id as text and as key, and the partition of it."""
     key = person.hex().encode()
-    return person.hex(), key, partition_of(key, partitions)
+    return person.hex(), key, place_of(key) % partitions  # who calls remembers it
 
 
 # Homes know combinations by number, combinations know names: what is needed comes first.

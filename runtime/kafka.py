@@ -19,7 +19,6 @@ from kafka.errors import TopicAlreadyExistsError
 from runtime.settings import KafkaSettings
 
 ANSWER_SECONDS = 10.0
-_SEED, _M, _MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
 @lru_cache(maxsize=1 << 16)
@@ -32,15 +31,20 @@ def place_of(key: bytes) -> int:
     """Where a key hashes to, whatever the number of partitions: murmur2 as in Java's clients, sign bit cleared."""
     length = len(key)
     whole = length & ~3
-    h = _SEED ^ length
-    for word in struct.unpack(f"<{length >> 2}I", key[:whole]):
-        k = word * _M & _MASK
-        h = h * _M & _MASK ^ (k ^ k >> 24) * _M & _MASK
+    # The numbers stand here as they are, not by name: Python reads them twice as fast, and every new key comes through here.
+    h = 0x9747B28C ^ length
+    for word in _words(length >> 2).unpack_from(key):
+        k = word * 0x5BD1E995 & 0xFFFFFFFF
+        h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & 0xFFFFFFFF
     if length > whole:
-        h = (h ^ int.from_bytes(key[whole:], "little")) * _M & _MASK
-    h = (h ^ h >> 13) * _M & _MASK
-    h ^= h >> 15
-    return h & 0x7FFFFFFF
+        h = (h ^ int.from_bytes(key[whole:], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
+    return (h ^ h >> 15) & 0x7FFFFFFF
+
+
+@lru_cache(maxsize=1024)
+def _words(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}I")
 
 
 class TopicSpec(NamedTuple):

@@ -170,6 +170,10 @@ class Rules:
 
     def of(self, channel: str, name: str, properties: Mapping[str, Any]) -> list[int]:
         """One number per definition."""
+        if not properties:
+            plain = self._known.get((channel, name))
+            if plain is not None:
+                return plain
         read: dict[str, str] = {}
         short = True
         if properties:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 
 class Chunk(NamedTuple):
     """Consecutive records of one partition of one source, as fetched: column lists of equal length, never empty.
@@ -26,8 +28,11 @@ class Chunk(NamedTuple):
     values: list[bytes | None]
 
 
-class Output(NamedTuple):
-    """One record to be written, in the transaction of the state that caused it, to any partition of any topic."""
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """One record to be written, in the transaction of the state that caused it, to any partition of any topic.
+
+    There are several per touchpoint: a struct is made in a tenth of the time of a named tuple.
+    """
 
     topic: str
     partition: int

@@ -80,8 +80,12 @@ async def _send(producer: AIOKafkaProducer, transaction: Transaction) -> list[as
     groups: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = {}
     if transaction.state:
         groups[transaction.changelog] = list(transaction.state.items())
-    for topic, partition, key, value in transaction.outputs:
-        groups.setdefault((topic, partition), []).append((key, value))
+    for output in transaction.outputs:
+        place = output.topic, output.partition
+        group = groups.get(place)
+        if group is None:
+            group = groups[place] = []
+        group.append((output.key, output.value))
     sent: list[asyncio.Future[object]] = []
     for (topic, partition), records in groups.items():
         sent += await _send_records(producer, topic, partition, records)

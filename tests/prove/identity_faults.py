@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "a merge is not told": ("homes", "self._retell(home, timeline, number, person, orders)", "pass"),
     "a merge moves only what is named": ("homes", "for turn in (timeline.next, timeline.before):", "for turn in (lambda place: None,):"),
     "a blocked device still explains": ("homes", "explains = longest >= 0 and self._blocked.get(home, 0) <= 0", "explains = longest >= 0"),
-    "a name that stands last hides that one comes out of order": ("homes", "if state != SETTLED or order <= value[last : last + ORDER_SIZE]:", "if state != SETTLED:"),
+    "a name that stands last hides that one comes out of order": ("homes", "if state != SETTLED or (at <= last_at and (at, sequence + 1, event) <= (last_at, last_sequence, last_event)):", "if state != SETTLED:"),
     "the fast path forgets the look-back": ("homes", "through = named if named and at - named_at <= reach else NOBODY", "through = named"),
     "the fast path takes any name": ("homes", "if not through or through != who or through != via or not value[last + FLAGS_AT] & FACT:", "if not through:"),
     "a duplicate counts twice": ("homes", "or event in value:", ":"),
