@@ -378,7 +378,9 @@ class IdentityPartition:
     def _order_kinds(self, given: tuple[str, ...]) -> _Ordered:
         """What kinds of identifiers mean that stand together, in configured order; remembered for the next time."""
         configured = self._kinds
-        strong, weak = (tuple(kind for kind in all_of if kind in given) for all_of in (configured.strong, configured.weak))
+        strong, weak = (
+            tuple(kind for kind in all_of if kind in given) for all_of in (configured.strong, configured.weak)
+        )
         found = _Ordered(
             strong,
             weak,

@@ -1,8 +1,8 @@
 """The only file that touches private members of Faust 0.15.3 and aiokafka 0.14.0; both are pinned exactly.
 
 `tests/unit/test_privates.py` checks that each name in `PRIVATE` still is what we think it is. Everything else in
-this package uses only what this file offers: `ChunkApp`, its `fetchable` and `fail` hooks, `Fetched`, and
-`ChunkConsumer.seek_to` and `.reading`.
+this package uses only what this file offers: `ChunkApp`, its `fetchable` and `fail` hooks, `Fetched`,
+`ChunkConsumer.seek_to` and `.reading`, and `append`.
 
 Faust pays four asyncio tasks for each record. Here its consumer yields one message per fetched chunk instead, so
 Faust's cost is paid once per thousands of records. Faust's own offset tracking, seeking and back-pressure are off:
@@ -12,14 +12,16 @@ the store owns positions.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import aiokafka
 import faust
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -41,12 +43,18 @@ PRIVATE: Mapping[str, str] = {
     "ConsumerThread._consumer": "attribute",
     "ConsumerThread._create_worker_consumer": "self, transport",
     "ConsumerThread._fetch_records": "self, consumer, active_partitions, timeout, max_records",
+    "BatchBuilder._builder": "attribute",
+    "BatchBuilder._relative_offset": "attribute",
+    "BatchBuilder.close": "self",
     "AIOKafkaConsumer._closed": "attribute",
     "AIOKafkaConsumer._fetcher": "attribute",
     "AIOKafkaConsumer._subscription": "attribute",
     "Fetcher._closed": "attribute",
+    "FetchResult._partition_records": "attribute",
     "Fetcher._proc_fetch_request": "self, assignment, node_id, request",
+    "Fetcher._records": "attribute",
     "Fetcher.fetched_records": "self, partitions, timeout, max_records",
+    "PartitionRecords._consumer_record": "self, tp, record",
     "SubscriptionState.fetch_context": "self",
     "SubscriptionState.subscription": "property",
     "TopicPartitionState.has_valid_position": "property",
@@ -130,6 +138,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     state = assignment.state_value(TP(topic, number))
                     if state is not None and state.timestamp is not None and state.timestamp >= asked:
                         self._ends[TP(topic, number)] = state.highwater, asked
+                    fetched = fetcher._records.get(TP(topic, number))
+                    if isinstance(fetched, FetchResult) and fetched._partition_records is not None:
+                        fetched._partition_records._consumer_record = _as_it_is
             return woke
 
         fetcher._proc_fetch_request = fetch_and_note
@@ -195,6 +206,26 @@ class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         end = self._ends.get(tp, (-1, -1))
         read = self._reads.get(tp)
         return Reading(*read, *end) if read else None
+
+
+def _as_it_is(_: TP, record: Any) -> Any:
+    """The record as it was decoded, which is all that a chunk needs: making aiokafka's own of it costs as much again."""
+    return record
+
+
+def append(batch: BatchBuilder, records: Sequence[tuple[bytes | None, bytes | None]], time_ms: int) -> int:
+    """Put keys and values into an empty batch until it is full, and close it then; how many of them there was room for.
+
+    As `BatchBuilder.append` does it one by one, in a third of the time.
+    """
+    put, headers, count = batch._builder.append, [], 0  # type: ignore[var-annotated]
+    for key, value in records:
+        if put(count, time_ms, key, value, headers) is None:
+            batch.close()
+            break
+        count += 1
+    batch._relative_offset = count
+    return count
 
 
 class ChunkConsumer(driver.Consumer):  # type: ignore[misc]

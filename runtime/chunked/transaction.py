@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -13,6 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from runtime.chunked.errors import RecordTooLarge
 from runtime.chunked.leg import Output
+from runtime.chunked.privates import append
 from runtime.settings import KafkaSettings
 
 # Below the broker's default limit for one record batch (1,048,588). A record that alone is larger goes in its own batch.
@@ -22,6 +23,8 @@ BATCH_BYTES = 1 << 20
 # read_committed reader until the broker ends the transaction: keep it short.
 TRANSACTION_TIMEOUT_MS = 10_000
 CONNECT_SECONDS = 30.0
+
+_KeyValue = tuple[bytes | None, bytes | None]
 
 
 class Transaction(NamedTuple):
@@ -77,7 +80,7 @@ async def commit(producer: AIOKafkaProducer, transaction: Transaction) -> None:
 
 
 async def _send(producer: AIOKafkaProducer, transaction: Transaction) -> list[asyncio.Future[object]]:
-    groups: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = {}
+    groups: dict[tuple[str, int], list[_KeyValue]] = {}
     if transaction.state:
         groups[transaction.changelog] = list(transaction.state.items())
     for output in transaction.outputs:
@@ -93,26 +96,23 @@ async def _send(producer: AIOKafkaProducer, transaction: Transaction) -> list[as
 
 
 async def _send_records(
-    producer: AIOKafkaProducer, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]
+    producer: AIOKafkaProducer, topic: str, partition: int, records: list[_KeyValue]
 ) -> list[asyncio.Future[object]]:
     now, sent = int(time.time() * 1000), []
-    batch, largest = producer.create_batch(), (-1, b"")
-    for key, value in records:
-        size = len(key or b"") + len(value or b"")
-        if batch.append(key=key, value=value, timestamp=now) is None:  # full; a first record always fits
-            sent.append(_checked(await producer.send_batch(batch, topic, partition=partition), topic, *largest))
-            batch, largest = producer.create_batch(), (-1, b"")
-            batch.append(key=key, value=value, timestamp=now)
-        largest = max(largest, (size, key or b""))
-    sent.append(_checked(await producer.send_batch(batch, topic, partition=partition), topic, *largest))
+    while records:
+        batch = producer.create_batch()
+        count = append(batch, records, now)  # a first record always fits
+        done, records = (records, []) if count == len(records) else (records[:count], records[count:])
+        sent.append(_checked(await producer.send_batch(batch, topic, partition=partition), topic, done))
     return sent
 
 
-def _checked(sent: asyncio.Future[object], topic: str, size: int, key: bytes) -> asyncio.Future[object]:
+def _checked(sent: asyncio.Future[object], topic: str, records: list[_KeyValue]) -> asyncio.Future[object]:
     async def check() -> object:
         try:
             return await sent
         except MessageSizeTooLargeError as error:
+            size, key = max((len(key or b"") + len(value or b""), key or b"") for key, value in records)
             raise RecordTooLarge(
                 f"{topic} does not take a record of {size} bytes, key {key[:200]!r}: raise the topic's max.message.bytes"
             ) from error
