@@ -111,6 +111,7 @@ class Homes:
         self._blocked: dict[str, int] = {}  # device → version of the last order; negative: it lifted the block
         self._state: dict[bytes, bytes | None] = {}
         self.waiting: dict[tuple[str, bytes], int] = {}  # told to nobody yet → append time
+        self._reaches: dict[str, tuple[int, int]] = {}
         self._arrived = 0
         self._cause = ""
 
@@ -561,6 +562,15 @@ class Homes:
             return None
         return self._person(home) if via == NOBODY else self._whos.by_number[via].told
 
+    def _reach(self, home: str) -> tuple[int, int]:
+        """The look-back here, and that of shared sources; -1: the home is a name."""
+        kind = home.partition(":")[0]
+        found = self._reaches.get(kind)
+        if found is None:
+            look_back = self._kinds.look_back
+            found = self._reaches[kind] = look_back(home, shared=False), look_back(home, shared=True)
+        return found
+
     def _take_away(self, person: bytes, event: bytes, revision: int, move: int) -> None:
         self._assign(person, event, revision, move, self._arrived, self._cause, None)
 
@@ -571,14 +581,15 @@ class Homes:
 
     def _reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes], alone: Sequence[bytes] = ()) -> None:
         """Whose are the touchpoints around these places of the order, and those at `alone`, by themselves?"""
-        longest = max(self._kinds.look_back(home, shared=shared) for shared in (False, True))
+        reach = self._reach(home)
+        longest = max(reach)
         explains = longest >= 0 and self._blocked.get(home, 0) <= 0
         considered: set[Place] = set()  # nothing is inserted meanwhile
 
         def consider(place: Place, before: Place | None, after: Place | None) -> None:
             if place not in considered:
                 considered.add(place)
-                self._consider(home, timeline, place, before, after)
+                self._consider(home, timeline, place, before, after, reach)
 
         around = set(orders)
         for order in dict.fromkeys((*orders, *alone)):
@@ -609,7 +620,15 @@ class Homes:
                 consider(place, before, here or after)
                 place = timeline.before(place)
 
-    def _consider(self, home: str, timeline: Timeline, place: Place, before: Place | None, after: Place | None) -> None:
+    def _consider(
+        self,
+        home: str,
+        timeline: Timeline,
+        place: Place,
+        before: Place | None,
+        after: Place | None,
+        reach: tuple[int, int],
+    ) -> None:
         """One touchpoint between two sightings."""
         segment, offset = timeline.segments[place[0]], place[1]
         at, _, event, who, via, _, moves, revision, flags = _HEAD.unpack_from(segment, offset)
@@ -619,7 +638,7 @@ class Homes:
         if who and self._whos.by_number[who].person != SHARED_NAMES:
             through = who
         else:
-            look_back = self._kinds.look_back(home, shared=bool(flags & SHARED))
+            look_back = reach[bool(flags & SHARED)]
             if after is not None and timeline.time(after) - at <= look_back:
                 through = timeline.who(after)
             elif before is not None and at - timeline.time(before) <= look_back:
@@ -652,7 +671,7 @@ class Homes:
     def _retell(self, home: str, timeline: Timeline, number: int, person: bytes, orders: Iterable[bytes]) -> None:
         """The person of a combination has another name now: give them all that went through it."""
         old, seen = self._whos.by_number[number].told, set()
-        longest = max(self._kinds.look_back(home, shared=shared) for shared in (False, True))
+        longest = max(self._reach(home))
         for order in orders:
             time = int.from_bytes(order[:8], "big")
             start = timeline.existing(timeline.lower(order))
@@ -689,7 +708,7 @@ class Homes:
 
     def _close(self, home: str, timeline: Timeline, *, news: bool = False) -> None:
         """Keep what was changed; a device says whose it is, by its latest sighting, where that is news."""
-        if self._kinds.look_back(home, shared=False) >= 0:
+        if self._reach(home)[0] >= 0:
             self._present(home, timeline, news)
         self.changed.add(home)
         self.values[home] = timeline.main() if len(timeline.segments) == 1 and not timeline.gone else timeline

@@ -128,9 +128,14 @@ class Timeline:
         if len(self.segments) > 1:
             number = max(0, bisect_left(self.segments, order, key=lambda s: bytes(s[:ORDER_SIZE])) - 1)
         segment = self.segments[number]
-        low = bisect_left(
-            range(len(segment) // SIZE), order, key=lambda i: bytes(segment[i * SIZE : i * SIZE + ORDER_SIZE])
-        )
+        low = len(segment) // SIZE
+        for _ in range(2):  # nearly all that is looked for is last
+            if low and segment[(low - 1) * SIZE : (low - 1) * SIZE + ORDER_SIZE] >= order:
+                low -= 1
+            else:
+                break
+        else:
+            low = bisect_left(range(low), order, key=lambda i: bytes(segment[i * SIZE : i * SIZE + ORDER_SIZE]))
         if low * SIZE == len(segment) and number + 1 < len(self.segments):
             return number + 1, 0
         return number, low * SIZE

@@ -41,7 +41,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "an empty sighting beats the one with names": ("homes", "(known[7], bool(known[3])) >= (message.revision, bool(names))", "(known[7], not known[3]) >= (message.revision, not names)"),
     "last before next": ("homes", "if after is not None and timeline.time(after) - at <= look_back:", "if after is not None and before is None and timeline.time(after) - at <= look_back:"),
     "the look-back ends a moment early": ("homes", "at - timeline.time(before) <= look_back", "at - timeline.time(before) < look_back"),
-    "a shared source looks back as far as others": ("homes", "shared=bool(flags & SHARED))\n            if after", "shared=False)\n            if after"),
+    "a shared source looks back as far as others": ("homes", "reach[bool(flags & SHARED)]\n            if after", "reach[0]\n            if after"),
     "only what comes later is looked at again": ("homes", "consider(place, before, here or after)", "pass"),
     "only what came before is looked at again": ("homes", "consider(place, here or before, after)", "pass"),
     "a merge is not told": ("homes", "self._retell(home, timeline, number, person, orders)", "pass"),
