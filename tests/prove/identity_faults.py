@@ -54,7 +54,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "an older revision comes home": ("identity", "known == ERASED or known[0] >= message.revision", "known == ERASED or known[0] > 99"),
     "an older revision passes its event": ("identity", "if known is not None and touchpoint.revision <= known.revision:", "if known is not None and touchpoint.revision == known.revision:"),
     "the old home is not told that the event left": ("identity", "if known is not None and known.home not in (home, NOWHERE):", "if False:"),
-    "events are not kept": ("identity", "self._changed_events.add(EVENT + event)", "pass"),
+    "events are not kept": ("identity", "self._events[EVENT + event] = _pack(newest)\n        self._changed_events.add(EVENT + event)", "self._events[EVENT + event] = _pack(newest)"),
     "the counter starts again after a crash": ("identity", "self._counter = self._kept_counter = int.from_bytes(state.pop(META_KEY, b\"\"), \"big\")", "self._counter = self._kept_counter = 0 * len(state.pop(META_KEY, b\"\"))"),
     "what was said to ourselves is forgotten": ("identity", "self._inbox.append(message)", "pass"),
     "two revisions are two touchpoints in the ledger": ("identity", "self._counting.count(message.source, message.arrived, \"stored\", -1)", "pass"),

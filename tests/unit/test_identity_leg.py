@@ -122,6 +122,8 @@ def test_bad_records_become_dead_letters_and_cost_no_neighbour() -> None:
         stored(8, revision=-1),
         stored(9) + b"\n" + stored(10),
         encode({**msgspec.json.decode(stored(11)), "content": "zz"}),
+        encode({**msgspec.json.decode(stored(15)), "content": "z" * 32}),
+        encode({**msgspec.json.decode(stored(16)), "content": "ab " * 10 + "ab"}),
         stored(12, value={"amount": 10**16, "currency": "EUR"}),
         stored(13, feedback={"kind": "nps", "score": 99}),
         stored(14, identifiers={"shoe_size": "43"}),
