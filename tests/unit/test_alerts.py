@@ -342,7 +342,7 @@ def test_a_bad_hour_is_not_yet_an_incident() -> None:
     base = Baseline()
     for minute in range(3 * DAY):
         base = seen(base, minute, 25, 23, False, QUICK)
-    chart = Chart(base=msgspec.structs.replace(base, beyond=0.02**2, beyond_stays=1.0))
+    chart = Chart(base=msgspec.structs.replace(base, beyond=0.02**2 * 1e6, beyond_stays=1e6))
     out, alarmed = [], []
     for minute in range(3 * DAY, 3 * DAY + 14):
         chart = take(chart, minute, 15, 11, 1e-6, QUICK)
