@@ -29,7 +29,7 @@ def step(head: Head, number: int, index: int, silent: int, definition: Definitio
     rank = number & STAGE
     if start != NO_JOURNEY and silent <= definition.ends_after:
         if not (flags & COMPLETED and number & STARTS and (number & GOAL or 0 < rank < definition.goal_rank)):
-            return start, (COMPLETED if flags & COMPLETED or number & GOAL else 0), rank or stage
+            return start, (COMPLETED if number & GOAL else flags & COMPLETED), rank or stage
     elif not number & STARTS:
         return NO_HEAD
     return index, (COMPLETED if number & GOAL else 0), rank

@@ -6,12 +6,12 @@ by who keeps the deadlines, so what was told can always be computed again and ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from processors import fold, packing
-from processors.packing import ORDER_SIZE
+from processors import deadlines, fold
+from processors.packing import COMPLETED, DROPPED, HISTORICAL, NO_JOURNEY, ORDER_SIZE, SIZE
 from schemas.definition import Definition
 from schemas.outcome import Outcome, OutcomeKind, outcome_id
 
@@ -30,51 +30,80 @@ class Happened(NamedTuple):
 
 
 class Lived(NamedTuple):
-    """A journey as far as its outcomes depend on it."""
+    """A journey, from the records of its touchpoints."""
 
     place: int  # of its definition
     records: bytes
-    silent: bool  # its last silence, if there is one that can be, is a drop-off
+    at: Sequence[int]  # of each touchpoint, ms UTC
+    numbers: Sequence[int]  # what each means to the definition
+    present: bool  # nothing has come that does not belong to it
 
 
 Outcomes = dict[Key, Happened]
 
 
-def outcomes(journeys: Mapping[bytes, Lived], definitions: Sequence[Definition], texts: fold.Texts) -> Outcomes:
-    """Everything that happened to these journeys (by their ids) so far."""
-    return {key: one for ident, journey in journeys.items() for key, one in _of(ident, journey, definitions, texts)}
-
-
-def _of(
-    ident: bytes, journey: Lived, definitions: Sequence[Definition], texts: fold.Texts
-) -> Iterator[tuple[Key, Happened]]:
-    place, records, silent = journey
-    definition = definitions[place]
-    columns = packing.columns(records)
-    at, channel, name = columns.at, columns.channel, columns.name
-    story = fold.story(at, [texts.rules[place][code] for code in columns.rules], definition)
+def of_journey(ident: bytes, journey: Lived, silent: bool, definition: Definition) -> Iterator[tuple[Key, Happened]]:
+    """Everything that happened to a journey so far; `silent`: its last silence, if it can be one, is a drop-off."""
+    place, records, at, numbers, _ = journey
+    story = fold.story(at, numbers, definition)
     for deadline, stage, step, back in story.silences:
-        yield (ident, "dropped_off", deadline), Happened(place, stage, channel[step], name[step], deadline)
+        yield (ident, "dropped_off", deadline), touched(place, stage, records, step, deadline)
         past = fold.deadline(back, story.path_stage[step + 1] or stage, definition)
-        yield (ident, "recovered", back), Happened(place, stage, channel[step + 1], name[step + 1], past)
+        yield (ident, "recovered", back), touched(place, stage, records, step + 1, past)
     if story.completed >= 0:
         step, stage = story.completed, story.path_stage[story.completed]
         past = fold.deadline(at[step], stage, definition)
-        yield (ident, "completed", at[step]), Happened(place, stage, channel[step], name[step], past)
+        yield (ident, "completed", at[step]), touched(place, stage, records, step, past)
     elif silent:
-        yield (ident, "dropped_off", story.due), Happened(place, story.stage, channel[-1], name[-1], story.due)
+        yield (ident, "dropped_off", story.due), touched(place, story.stage, records, len(at) - 1, story.due)
+
+
+def touched(place: int, stage: int, records: bytes, step: int, past: int) -> Happened:
+    """An outcome with the channel and name of one of these records."""
+    channel, name = _CHANNEL_AND_NAME.unpack_from(records, step * SIZE + ORDER_SIZE + 6)
+    return Happened(place, stage, channel, name, past)
+
+
+def newest(
+    person: bytes,
+    definition: Definition,
+    place: int,
+    heads: tuple[fold.Head, fold.Head],
+    before: bytes,
+    record: bytes,
+    arrived: int,
+    alarm: int,
+) -> Iterator[tuple[Key, Happened, bool, bool]]:
+    """What a newest touchpoint makes of the journey that was open before it and of the one after: outcome, is it historical,
+    is it taken back.
+
+    `heads` are those before and after, `before` the records without `record`, `alarm` the one before.
+    """
+    (start, flags, stage), after = heads
+    at = int.from_bytes(record[:8], "big")
+    if start != NO_JOURNEY and not flags & COMPLETED:
+        last = len(before) // SIZE - 1
+        deadline = fold.deadline(int.from_bytes(before[last * SIZE : last * SIZE + 8], "big"), stage, definition)
+        if at > deadline or flags & DROPPED:
+            ident, _ = fold.identify(person, definition, before[start * SIZE :])
+            dropped = touched(place, stage, before, last, deadline)
+            if at <= deadline:
+                yield (ident, "dropped_off", deadline), dropped, bool(flags & HISTORICAL), True
+            elif not flags & DROPPED:
+                yield (ident, "dropped_off", deadline), dropped, deadlines.historical(deadline, alarm), False
+            if at > deadline and after[0] == start:
+                past = fold.deadline(at, after[2], definition)
+                yield (ident, "recovered", at), touched(place, stage, record, 0, past), past < arrived, False
+    if after[1] & COMPLETED and (after[0] != start or not flags & COMPLETED):
+        ident, _ = fold.identify(person, definition, record if after[0] != start else before[start * SIZE :])
+        past = fold.deadline(at, after[2], definition)
+        yield (ident, "completed", at), touched(place, after[2], record, 0, past), past < arrived, False
 
 
 def changes(before: Outcomes, after: Outcomes) -> tuple[Outcomes, Outcomes]:
     """What is new or is told otherwise, and what is no longer so."""
     fresh = {key: one for key, one in after.items() if before.get(key) != one}
     return fresh, {key: one for key, one in before.items() if key not in after}
-
-
-def touched(place: int, stage: int, record: bytes, past: int) -> Happened:
-    """An outcome with the channel and name of a packed record."""
-    channel, name = _CHANNEL_AND_NAME.unpack_from(record, ORDER_SIZE + 6)
-    return Happened(place, stage, channel, name, past)
 
 
 class Told(NamedTuple):

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
-from processors import deadlines, fold, outcomes, packing
+from processors import deadlines, fold, outcomes, packing, reading
 from processors.dead_letters import DeadLetters, decode_each
 from processors.deadlines import QUIET, Calendar
-from processors.outcomes import Lived, Telling
+from processors.outcomes import Telling
 from processors.packing import (
-    COMPLETED,
     DROPPED,
     FORMAT,
     GONE,
@@ -33,6 +31,7 @@ from processors.packing import (
     SIZE,
     TOO_MANY,
 )
+from processors.reading import Reading
 from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import SLICE, Gathered, slices
@@ -45,7 +44,6 @@ BEAT = 1_000  # ms between rows of a journey that only grew
 AT_ONCE = 2_000  # people whose deadlines pass in one transaction: after downtime there may be very many
 _decoder = msgspec.json.Decoder(PersonMessage)
 _VERSION = Struct(">IH")
-_RULES_AT = ORDER_SIZE + 10
 
 
 class Meta(msgspec.Struct):
@@ -58,15 +56,6 @@ class Meta(msgspec.Struct):
     deadlines_at: int = 0  # up to when deadlines have passed: `read_to`, unless they wait
     waits_until: int = 0  # of the watermark
     outcomes: bool = False  # everybody's outcomes have been told; a release that told none wrote it otherwise
-
-
-class _Span(NamedTuple):
-    """One journey of a person, from their records."""
-
-    place: int  # of its definition
-    started_at: int
-    records: bytes
-    present: bool  # it is the one in the head
 
 
 class DefinitionsChanged(Misconfigured):
@@ -261,7 +250,7 @@ class StitchPartition:
                 urgent = True
                 if before[0] not in (NO_JOURNEY, after[0]):
                     self._emit(person, place, value[1 + before[0] * SIZE : end], arrived)
-                if long or after[1] or before[1] > COMPLETED:
+                if long or after[1] != before[1] or (after[1] and after[0] != before[0]):
                     self._happened(person, place, (before, after), value, packed, arrived)
             elif long and self._happened(person, place, (before, after), value, packed, arrived):
                 urgent = True
@@ -297,41 +286,17 @@ class StitchPartition:
         packed: bytes,
         arrived: int,
     ) -> bool:
-        """Tell what a newest touchpoint, `packed`, makes of the journey that was open before it, and of the one after; whether
-        there is anything to tell. `heads` are before and after, `value` is before."""
-        (start, flags, stage), after = heads
-        definition, end = self._definitions[place], len(value) - self._head.size
-        at = int.from_bytes(packed[:8], "big")
+        """Tell what the newest touchpoint changes of outcomes; whether it does. `value` is the person's before it."""
         told = False
-        if start != NO_JOURNEY and not flags & COMPLETED:
-            last = value[end - SIZE : end]
-            deadline = fold.deadline(int.from_bytes(last[:8], "big"), stage, definition)
-            if at > deadline or flags & DROPPED:
-                told = True
-                ident, _ = fold.identify(person, definition, value[1 + start * SIZE :])
-                dropped = outcomes.touched(place, stage, last, deadline)
-                key: outcomes.Key = ident, "dropped_off", deadline
-                if at <= deadline:
-                    self._telling.retract(person, key, dropped, historical=bool(flags & HISTORICAL))
-                elif not flags & DROPPED:
-                    historical = deadlines.historical(deadline, packing.alarm(value))
-                    self._telling.tell(person, key, dropped, historical=historical)
-                if at > deadline and after[0] == start:
-                    self._came(person, (ident, "recovered", at), place, stage, after[2], packed, arrived)
-        if after[1] & COMPLETED and (after[0] != start or not flags & COMPLETED):
+        before, alarm = value[1 : len(value) - self._head.size], packing.alarm(value)
+        definition = self._definitions[place]
+        for key, happened, historical, wrong in outcomes.newest(
+            person, definition, place, heads, before, packed, arrived, alarm
+        ):
             told = True
-            first = packed if after[0] != start else value[1 + start * SIZE :]
-            ident, _ = fold.identify(person, definition, first)
-            self._came(person, (ident, "completed", at), place, after[2], after[2], packed, arrived)
+            say = self._telling.retract if wrong else self._telling.tell
+            say(person, key, happened, historical=historical)
         return told
-
-    def _came(
-        self, person: bytes, key: outcomes.Key, place: int, stage: int, now: int, packed: bytes, arrived: int
-    ) -> None:
-        """Tell an outcome that is a touchpoint, with which the journey is at stage `now`."""
-        past = fold.deadline(key[2], now, self._definitions[place])
-        happened = outcomes.touched(place, stage, packed, past)
-        self._telling.tell(person, key, happened, historical=past < arrived)
 
     def _revise(self, person: bytes, said: Iterable[tuple[bytes, Assigned]]) -> None:
         """Anything but new last touchpoints: out of order, newer versions, gone, or nothing new at all.
@@ -355,102 +320,43 @@ class StitchPartition:
         records = sorted(newest.values())
         if records == old:
             return
-        before, after = self._spans(person, old), self._spans(person, records)
         first = next((place for place, record in enumerate(old) if record != records[place]), len(old))
         self._changed[person] = min(1 + first * SIZE, self._changed.get(person, 1 + first * SIZE))
-        told = self._told(value, before)
-        self._people[person] = now = self._whole(person, records, told, arrived, packing.alarm(value))
-        if alarm := packing.alarm(now):
-            self._calendar.add(alarm, person)
-        lived, lives = self._lived(value, before), self._lived(now, after)
-        was, come = (self._outcomes_unless(one, other) for one, other in ((lived, lives), (lives, lived)))
-        fresh, gone = outcomes.changes(was, come)
-        for key, happened in gone.items():
-            self._telling.retract(person, key, happened, historical=told.get(key, False))
-        for key, happened in fresh.items():
-            historical = told.get(key, happened.past < arrived)
-            self._telling.tell(person, key, happened, historical=historical, before=was.get(key))
-        for ident, span in before.items():
-            if ident not in after:
-                definition = self._definitions[span.place]
-                row = fold.tombstone(person, definition, ident, span.started_at, arrived, self._version())
+        alarm = packing.alarm(value)
+        before, was = self._journeys_of(person, value[1 : len(value) - self._head.size]), self._flags(value)
+        told = reading.told(before, was, self._definitions)
+        joined = b"".join(records)
+        after = self._journeys_of(person, joined)
+        now = reading.flags(after, told, self._definitions)
+        self._people[person] = value = reading.value(joined, after, now, self._head, self._definitions, arrived, alarm)
+        if not 0 < alarm <= packing.alarm(value) and packing.alarm(value):
+            self._calendar.add(packing.alarm(value), person)
+        happened = reading.differing(before, was, after, now, self._definitions)
+        fresh, gone = outcomes.changes(happened, reading.differing(after, now, before, was, self._definitions))
+        for key, one in gone.items():
+            self._telling.retract(person, key, one, historical=told.get(key, False))
+        for key, one in fresh.items():
+            historical = told.get(key, one.past < arrived)
+            self._telling.tell(person, key, one, historical=historical, before=happened.get(key))
+        for ident, journey in before.journeys.items():
+            if ident not in after.journeys:
+                definition = self._definitions[journey.place]
+                row = fold.tombstone(person, definition, ident, journey.at[0], arrived, self._version())
                 self._rows.append(Output(self._topic, self._number, row.person_id.encode(), encode(row)))
-        for ident, span in after.items():
-            same = before.get(ident)
-            if same is None or same.records != span.records or person in self._owed or person in self._urgent:
-                self._emit(person, span.place, span.records, arrived)
+        owed = person in self._owed or person in self._urgent
+        for ident, journey in after.journeys.items():
+            same = before.journeys.get(ident)
+            if owed or same is None or same.records != journey.records:
+                self._emit(person, journey.place, journey.records, arrived)
         self._owed.pop(person, None)
         self._urgent.pop(person, None)
 
-    def _told(self, value: bytes, spans: dict[bytes, _Span]) -> dict[outcomes.Key, bool]:
-        """The drop-offs that have been told of silences that last, and whether as historical."""
-        end = len(value) - self._head.size
-        heads, last_at = self._head.unpack_from(value, end), int.from_bytes(value[end - SIZE : end - SIZE + 8], "big")
-        found: dict[outcomes.Key, bool] = {}
-        for ident, span in spans.items():
-            _, flags, stage = heads[3 * span.place : 3 * span.place + 3]
-            if span.present and flags & DROPPED:
-                deadline = fold.deadline(last_at, stage, self._definitions[span.place])
-                found[ident, "dropped_off", deadline] = bool(flags & HISTORICAL)
-        return found
+    def _journeys_of(self, person: bytes, records: bytes) -> Reading:
+        return reading.read(person, records, self._definitions, self._texts, self._max)
 
-    def _lived(self, value: bytes, spans: dict[bytes, _Span]) -> dict[bytes, Lived]:
-        """Journeys as far as their outcomes depend on them: one that is no longer present fell silent, or is completed."""
-        heads = self._head.unpack_from(value, len(value) - self._head.size)
-        return {
-            ident: Lived(place, records, not present or bool(heads[3 * place + 1] & DROPPED))
-            for ident, (place, _, records, present) in spans.items()
-        }
-
-    def _outcomes_unless(self, lived: Mapping[bytes, Lived], equal: Mapping[bytes, Lived]) -> outcomes.Outcomes:
-        """The outcomes of the journeys that are not the same in `equal`."""
-        other = {ident: one for ident, one in lived.items() if equal.get(ident) != one}
-        return outcomes.outcomes(other, self._definitions, self._texts)
-
-    def _spans(self, person: bytes, records: list[bytes]) -> dict[bytes, _Span]:
-        """Journeys by id."""
-        first, at, numbers = self._live(records)
-        found: dict[bytes, _Span] = {}
-        if len(records) - first <= self._max:
-            for place, definition in enumerate(self._definitions):
-                spans, head = fold.spans(at, numbers[place], first, definition)
-                for start, end in spans:
-                    content = b"".join(records[start:end])
-                    ident, started_at = fold.identify(person, definition, content)
-                    found[ident] = _Span(place, started_at, content, start == head[0])
-        return found
-
-    def _live(self, records: list[bytes]) -> tuple[int, list[int], list[list[int]]]:
-        """Number of the first record that is not gone (those are in front), times of all, what they mean by definition."""
-        rules = [int.from_bytes(r[_RULES_AT : _RULES_AT + 2], "big") for r in records]
-        numbers = [[meaning[code] if code != GONE else 0 for code in rules] for meaning in self._meaning]
-        first = next((i for i, code in enumerate(rules) if code != GONE), len(rules))
-        return first, [int.from_bytes(r[:8], "big") for r in records], numbers
-
-    def _whole(
-        self, person: bytes, records: list[bytes], told: Mapping[outcomes.Key, bool], arrived: int, alarm: int
-    ) -> bytes:
-        """A person's value from their records: heads computed anew. `told` and `alarm` are those of the value before."""
-        first, at, numbers = self._live(records)
-        now: list[int] = []
-        due = 0
-        too_many = len(records) - first > self._max
-        for place, definition in enumerate(self._definitions):
-            start, flags, stage = fold.NO_HEAD
-            if first < len(records) and not too_many:
-                start, flags, stage = head = fold.spans(at, numbers[place], first, definition)[1]
-                mine = fold.due_at(head, at[-1], definition)
-                historical = None
-                if mine and told:
-                    ident, _ = fold.identify(person, definition, records[start])
-                    historical = told.get((ident, "dropped_off", mine))
-                if historical is None:
-                    due = min(due or mine, mine or due)
-                else:
-                    flags |= DROPPED | (HISTORICAL if historical else 0)
-            now += start, flags, stage
-        alarm = deadlines.alarm(due, arrived, alarm)
-        return b"".join((FORMAT, *records, self._head.pack(*now, alarm, TOO_MANY if too_many else 0)))
+    def _flags(self, value: bytes) -> Sequence[int]:
+        """Flags of the heads, by definition."""
+        return self._head.unpack_from(value, len(value) - self._head.size)[1:-2:3]
 
     # --- output --------------------------------------------------------------------------------------------------
 
@@ -528,7 +434,7 @@ class StitchPartition:
             historical = long_ago or deadlines.historical(deadline, alarm)
             heads[3 * place + 1] |= DROPPED | (HISTORICAL if historical else 0)
             ident, _ = fold.identify(person, definition, value[1 + start * SIZE :])
-            dropped = outcomes.touched(place, stage, last, deadline)
+            dropped = outcomes.touched(place, stage, last, 0, deadline)
             self._telling.tell(person, (ident, "dropped_off", deadline), dropped, historical=historical)
             if (
                 not historical and person not in self._urgent
@@ -547,9 +453,10 @@ class StitchPartition:
             if packing.alarm(value):
                 self._fall_silent(person, long_ago=True)
                 value = self._people[person]
-            records = [value[at : at + SIZE] for at in range(1, len(value) - self._head.size, SIZE)]
-            lived = self._lived(value, self._spans(person, records))
-            for key, happened in outcomes.outcomes(lived, self._definitions, self._texts).items():
+            whole = self._journeys_of(person, value[1 : len(value) - self._head.size])
+            nothing = self._journeys_of(person, b"")
+            flags = self._flags(value)
+            for key, happened in reading.differing(whole, flags, nothing, flags, self._definitions).items():
                 self._telling.tell(person, key, happened, historical=True)
         del self._untold[-AT_ONCE:]
         if not self._untold:

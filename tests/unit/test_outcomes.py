@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processors import fold, packing
+from processors import fold, reading
 from processors.deadlines import QUIET, STANDSTILL, Calendar, passed
-from processors.outcomes import Happened, Lived, Outcomes, changes, outcomes
+from processors.outcomes import Happened, Outcomes, changes
 from processors.stitching import Meta
 from schemas.codec import encode
 from schemas.outcome import Outcome
@@ -31,7 +31,6 @@ from tests.unit.test_stitching import (
     Line,
     chunk,
     histories,
-    partition,
 )
 
 FAR = T0 + 200 * HOUR
@@ -121,10 +120,8 @@ def test_due_at_is_the_first_moment_at_which_the_fold_changes_by_itself(
     line.run(list(messages), crashes=False)
     for place, definition in enumerate(DEFINITIONS):
         for person, value in line.partition._people.items():
-            records = [
-                value[at : at + packing.SIZE] for at in range(1, len(value) - line.partition._head.size, packing.SIZE)
-            ]
-            for span in line.partition._spans(person, records).values():
+            records = value[1 : len(value) - line.partition._head.size]
+            for span in reading.read(person, records, DEFINITIONS, line.partition._texts, 100).journeys.values():
                 if span.place != place or not span.present:
                     continue
 
@@ -329,7 +326,3 @@ def test_changes_are_what_is_new_or_otherwise_and_what_is_gone() -> None:
     fresh, gone = changes(before, after)
     assert fresh == {(b"j", "recovered", 2): other, (b"j", "dropped_off", 9): one}
     assert gone == {(b"j", "completed", 3): one}
-
-
-def test_outcomes_of_nothing() -> None:
-    assert outcomes(dict[bytes, Lived](), DEFINITIONS, partition()._texts) == {}
