@@ -121,7 +121,8 @@ def standing(journey: Sequence[Event], place: int, definition: Definition, as_of
 def outcomes(
     person: str, events: list[Event], definitions: Sequence[Definition], as_of: int
 ) -> Iterator[dict[str, Any]]:
-    """What had happened to a person's journeys before `as_of`: the columns of schemas.outcome.Outcome that are content."""
+    """What had happened to a person's journeys before `as_of`: the columns of schemas.outcome.Outcome that are content, and
+    whether it is a silence that lasts."""
     ordered = in_order(events)
     for place, definition in enumerate(definitions):
         for journey in journeys(ordered, place, definition):
@@ -139,6 +140,7 @@ def outcomes(
                         "stage": stage,
                         "channel": record.channel,
                         "touchpoint": record.name,
+                        "lasts": kind == "dropped_off" and record is journey[-1][1],
                     }
 
 

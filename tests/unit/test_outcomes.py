@@ -52,6 +52,8 @@ def expected(messages: Iterable[Said], as_of: int = FAR, most: int = 100) -> lis
         events = oracle.live(message for message in said if message.person_id == person)
         if len(events) <= most:
             found += plain.outcomes(person, events, DEFINITIONS, as_of)
+    for row in found:
+        row.pop("lasts")
     return sorted(found, key=lambda row: row["outcome_id"])
 
 
