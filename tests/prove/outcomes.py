@@ -3,9 +3,9 @@
     python -m tests.prove.outcomes [--customers 600] [--seed 1]
 
 Customers who live now, with a patience of seconds: they go silent, come back, buy; some of what they do arrives late. Ten times
-one of two workers is killed (-9) or paused for longer than a deadline; once every process of ours is stopped for longer than all
-of them. Afterwards: what stands is what the plain fold says, the topic tells nothing twice, the digest is that of a line that got
-the same touchpoints undisturbed, and `desireline verify` finds nothing. docs/evidence/outcomes.json
+one of two workers is killed (-9) or paused for longer than a deadline; once every process of ours is stopped for longer than
+all of them. Afterwards: what stands is what the plain fold says, the topic tells nothing twice, the digest is that of a line
+that got the same touchpoints undisturbed, and `desireline verify` finds nothing. docs/evidence/outcomes.json
 """
 
 from __future__ import annotations
