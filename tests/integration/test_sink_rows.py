@@ -335,7 +335,7 @@ def test_rows_of_another_kind_are_refused_whole(tables: Tables) -> None:
 
 def test_a_path_tells_what_was_skipped_gone_back_to_and_repeated_and_how_long_stages_took(tables: Tables) -> None:
     stages = [0, 1, 1, 3, 2, 0, 3, 5]
-    changes = {"stages": 0b101110, "furthest_stage": 5, "path_stage": stages, "completed_at": MARCH}
+    changes: dict[str, Any] = {"stages": 0b101110, "furthest_stage": 5, "path_stage": stages, "completed_at": MARCH}
     tables.write("journeys", [journey(0, steps=len(stages), **changes), journey(1, steps=1)])
     shown = "stages, stages_skipped, stages_back, stages_repeated, stage_ms"
     minutes = {1: 120_000, 2: 120_000, 3: 120_000, 5: 0}
