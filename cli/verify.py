@@ -73,7 +73,7 @@ def _report(wanted: Wanted, tells: bool) -> tuple[Report, str]:
             nonlocal behind
             tell("waiting for the line", 0)
             behind = asyncio.run(cut.through(kafka, group, BEHIND_SECONDS, generation))
-            return asyncio.run(cut.ordered(kafka, configuration.secret))
+            return asyncio.run(cut.ordered(kafka, configuration.secret, generation))
 
         try:
             with reading() as reader:
@@ -118,12 +118,18 @@ def _print(report: Report, wanted: Wanted, limit: int) -> None:
     figures = sum(counts[table] for table in ROLLUPS)
     compared = (
         f"compared: {counts['people']:,} customers, {counts['person_touchpoints']:,} touchpoints, "
-        f"{counts['identities']:,} identifiers, {counts['journeys']:,} journeys, {figures:,} figures"
+        f"{counts['identities']:,} identifiers, {counts['journeys']:,} journeys, {counts['outcomes']:,} outcomes, "
+        f"{figures:,} figures"
     )
     out.print(compared, markup=False)
     if not wanted.everything:
         out.print("figures count all customers, so they are compared only when all are verified", markup=False)
-    for name in ("people above max_touchpoints", "figures not compared", "differences not kept"):
+    for name in (
+        "people above max_touchpoints",
+        "drop-offs not told yet",
+        "figures not compared",
+        "differences not kept",
+    ):
         if counts[name]:
             out.print(f"{name}: {counts[name]:,}{_WHY.get(name, '')}", markup=False)
     for difference in report.differences[:limit]:
@@ -140,6 +146,7 @@ def _print(report: Report, wanted: Wanted, limit: int) -> None:
 
 _WHY = {
     "people above max_touchpoints": " (they have no journeys)",
+    "drop-offs not told yet": " (their deadlines wait: for more news of history, or for clients after an outage)",
     "figures not compared": " (their hours or days are being refreshed)",
 }
 

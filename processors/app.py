@@ -71,7 +71,7 @@ class IdentityLeg:
 
 @dataclass(frozen=True)
 class StitchLeg:
-    """people → journeys."""
+    """people → journeys, outcomes."""
 
     settings: WorkerSettings
     definitions: Sequence[Definition]
@@ -97,6 +97,8 @@ class StitchLeg:
             partitions=self.partitions,
             max_touchpoints=self.settings.max_touchpoints,
             journeys=topics.Generation(self.settings.generation).topic(topics.JOURNEYS).name,
+            outcomes_topic=topics.Generation(self.settings.generation).topic(topics.OUTCOMES).name,
+            outage_grace=round(self.settings.outage_grace * 1_000),
             dead_letters=DeadLetters(topics.DEAD_LETTERS.name, self.partitions, "stitch"),
         )
 

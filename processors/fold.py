@@ -29,7 +29,7 @@ def step(head: Head, number: int, index: int, silent: int, definition: Definitio
     rank = number & STAGE
     if start != NO_JOURNEY and silent <= definition.ends_after:
         if not (flags & COMPLETED and number & STARTS and (number & GOAL or 0 < rank < definition.goal_rank)):
-            return start, (flags | COMPLETED if number & GOAL else flags), rank or stage
+            return start, (COMPLETED if number & GOAL else flags & COMPLETED), rank or stage
     elif not number & STARTS:
         return NO_HEAD
     return index, (COMPLETED if number & GOAL else 0), rank
@@ -41,6 +41,11 @@ def due_at(head: Head, last_at: int, definition: Definition) -> int:
     if start == NO_JOURNEY or flags & COMPLETED:
         return 0
     return last_at + (definition.patience[stage] or definition.ends_after)
+
+
+def deadline(at: int, stage: int, definition: Definition) -> int:
+    """Until when silence after a touchpoint at `at`, with which the journey is at `stage` (0: none yet), is no drop-off."""
+    return at + (definition.patience[stage] or definition.ends_after)
 
 
 def spans(
@@ -59,6 +64,39 @@ def spans(
     if head[0] != NO_JOURNEY:
         found.append((head[0], len(at)))
     return found, head
+
+
+class Story(NamedTuple):
+    """How a journey went, touchpoint by touchpoint."""
+
+    path_stage: list[int]
+    completed: int  # step that reached the goal; -1: none
+    due: int  # when the silence after the last touchpoint becomes a drop-off; 0: it cannot
+    stage: int  # entered last; 0: none
+    entered: int  # bit s is set: stage s was entered
+    silences: list[tuple[int, int, int, int]]  # those that ended: deadline, stage, step before it, back at
+
+
+def story(at: Sequence[int], numbers: Sequence[int], definition: Definition) -> Story:
+    """Tell a journey from its touchpoints' times and what they mean to its definition."""
+    path_stage = [number & STAGE for number in numbers]
+    patience, ends_after = definition.patience, definition.ends_after
+    completed, due, stage, entered = -1, 0, 0, 0
+    silences: list[tuple[int, int, int, int]] = []
+    for index, now in enumerate(at):
+        if due and now > due:
+            silences.append((due, stage, index - 1, now))
+        rank = path_stage[index]
+        if rank:
+            stage = rank
+            entered |= 1 << rank
+        if completed >= 0:
+            continue
+        if numbers[index] & GOAL:
+            completed, due = index, 0
+        else:
+            due = now + (patience[stage] or ends_after)
+    return Story(path_stage, completed, due, stage, entered, silences)
 
 
 class Texts(NamedTuple):
@@ -92,24 +130,8 @@ def journey(
     """
     at, channel, name, rules, feedback, money = packing.columns(records)
     meaning = texts.rules[place]
-    numbers = [meaning[code] for code in rules]
-    path_stage = [number & STAGE for number in numbers]
-    patience, ends_after = definition.patience, definition.ends_after
-    completed_at, due, stage, entered = 0, 0, 0, 0
-    silences: list[tuple[int, int, int, int]] = []  # deadline, stage, step, back at
-    for index, now in enumerate(at):
-        if due and now > due:
-            silences.append((due, stage, index - 1, now))
-        rank = path_stage[index]
-        if rank:
-            stage = rank
-            entered |= 1 << rank
-        if completed_at or numbers[index] & GOAL:
-            completed_at = completed_at or now
-            due = 0
-        else:
-            due = now + (patience[stage] or ends_after)
-    status: Status = "completed" if completed_at else "recovered" if silences else "open"
+    path_stage, completed, due, stage, entered, silences = story(at, [meaning[code] for code in rules], definition)
+    status: Status = "completed" if completed >= 0 else "recovered" if silences else "open"
     if due and as_of > due:
         status = "dropped_off"
         silences.append((due, stage, len(at) - 1, 0))
@@ -128,7 +150,7 @@ def journey(
         stage=stage,
         furthest_stage=entered.bit_length() - 1 if entered else 0,
         stages=entered,
-        completed_at=completed_at,
+        completed_at=at[completed] if completed >= 0 else 0,
         due_at=due,
         touchpoints=len(at),
         entry_channel=channels[channel[0]],

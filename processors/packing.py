@@ -24,6 +24,8 @@ NO_JOURNEY = 0xFFFF_FFFF
 OWED = 0b1  # a row of this person is owed to the journeys topic
 TOO_MANY = 0b10  # more touchpoints than a person may have: kept, but no journeys while that holds
 COMPLETED = 0b1
+DROPPED = 0b10  # the silence that lasts has been told as a drop-off
+HISTORICAL = 0b100  # with DROPPED: as one that was known too late for an alert
 GONE = 0xFFFF  # in place of a record's rules: the touchpoint left this person or was retracted
 
 FEEDBACK = ("", "nps", "csat", "ces", "stars", "text")
@@ -35,13 +37,18 @@ _SCORES = 12  # -1 … 10
 
 def head(definitions: int) -> Struct:
     """What stands behind the records. Per definition: number of the first record of the open journey, flags, stage last
-    entered; then of the person: due_at in ms (0: never), flags."""
+    entered; then of the person: when to look at them (`deadlines.alarm`) in ms (0: never), flags."""
     return Struct(">" + "IBB" * definitions + "QH")
 
 
 def event(record: bytes) -> bytes:
     """The event id of a record, or of the first of several."""
     return record[12:ORDER_SIZE]
+
+
+def alarm(value: bytes) -> int:
+    """When a person, in whose head it stands, is to be looked at; 0: never."""
+    return int.from_bytes(value[-10:-2], "big")
 
 
 def owed(beat: int) -> int:

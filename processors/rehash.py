@@ -68,8 +68,19 @@ def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
     if metas:
         counter = max(meta.counter for meta in metas)
         as_of = min((min(meta.read_to.values(), default=0) for meta in metas), default=0)
+        deadlines_at = min(meta.deadlines_at for meta in metas)
+        waits_until = max(meta.waits_until for meta in metas)
+        told = all(meta.outcomes for meta in metas)
         for number in range(partitions):
-            meta = Meta(metas[0].definitions, counter, dict.fromkeys(range(partitions), as_of), beats[number])
+            meta = Meta(
+                metas[0].definitions,
+                counter,
+                dict.fromkeys(range(partitions), as_of),
+                beats[number],
+                deadlines_at,
+                waits_until,
+                told,
+            )
             yield Move(number, number, {b"m": encode(meta)}, {})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from processors.deadlines import OUTAGE_GRACE
 from runtime.settings import IdentitySettings
 from schemas.definition import DEFAULT_FILE
 
@@ -23,6 +24,12 @@ class WorkerSettings(IdentitySettings):
         ge=1,
         validation_alias="DESIRELINE_MAX_TOUCHPOINTS",
         description="Touchpoints of one person above which they have no journeys.",
+    )
+    outage_grace: float = Field(
+        OUTAGE_GRACE / 1_000,
+        ge=0,
+        validation_alias="DESIRELINE_OUTAGE_GRACE",
+        description="Seconds that drop-offs wait after more than 10 s of outage, so that clients can deliver what they kept.",
     )
     generation: int = Field(
         1,

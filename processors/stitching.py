@@ -4,7 +4,9 @@ Per person it keeps the set of their touchpoints, packed (`packing.py`), each at
 and any order of arrival end in the same state. A touchpoint that is new and last is appended without decoding the rest;
 everything else is folded again from the whole set. Rows are absolute and carry a version that only rises.
 
-A row is written at once when a journey starts, ends, changes its stage or completes, otherwise at most once a second.
+A row is written at once when a journey starts, ends, changes its stage or its status, otherwise at most once a second. Outcomes
+are told as changes of what the person's journeys come to: what was told before follows from the state, which keeps one bit for
+the silence that lasts.
 """
 
 from __future__ import annotations
@@ -14,20 +16,34 @@ from struct import Struct
 
 import msgspec
 
-from processors import fold, packing
+from processors import deadlines, fold, outcomes, packing, reading
 from processors.dead_letters import DeadLetters, decode_each
-from processors.packing import FORMAT, GONE, NO_JOURNEY, ORDER_SIZE, RECORD, SIZE, TOO_MANY
+from processors.deadlines import QUIET, Calendar
+from processors.outcomes import Telling
+from processors.packing import (
+    DROPPED,
+    FORMAT,
+    GONE,
+    HISTORICAL,
+    NO_JOURNEY,
+    ORDER_SIZE,
+    RECORD,
+    SIZE,
+    TOO_MANY,
+)
+from processors.reading import Reading
 from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
 from runtime.chunked.slices import SLICE, Gathered, slices
+from schemas import topics
 from schemas.codec import encode
 from schemas.definition import Definition
 from schemas.person import Assigned, FoldRecord, PersonMessage, ReadTo
 
 BEAT = 1_000  # ms between rows of a journey that only grew
+AT_ONCE = 2_000  # people whose deadlines pass in one transaction: after downtime there may be very many
 _decoder = msgspec.json.Decoder(PersonMessage)
 _VERSION = Struct(">IH")
-_RULES_AT = ORDER_SIZE + 10
 
 
 class Meta(msgspec.Struct):
@@ -37,6 +53,9 @@ class Meta(msgspec.Struct):
     counter: int = 0  # rows emitted, the low 48 bits of their version
     read_to: dict[int, int] = {}
     beat: int = 0  # which rows are owed: those of the people whose head names the present beat
+    deadlines_at: int = 0  # up to when deadlines have passed: `read_to`, unless they wait
+    waits_until: int = 0  # of the watermark
+    outcomes: bool = False  # everybody's outcomes have been told; a release that told none wrote it otherwise
 
 
 class DefinitionsChanged(Misconfigured):
@@ -56,15 +75,20 @@ class StitchPartition:
         max_touchpoints: int,
         journeys: str,
         dead_letters: DeadLetters,
+        outcomes_topic: str = topics.OUTCOMES.name,
+        outage_grace: int = deadlines.OUTAGE_GRACE,
     ) -> None:
+        """`journeys` and `outcomes_topic` are topics; `outage_grace` in ms."""
         self._number = number
         self._definitions = tuple(definitions)
         self._partitions = partitions
         self._max = max_touchpoints
         self._topic = journeys
+        self._outcomes_topic = outcomes_topic
+        self._grace = outage_grace
         self._dead_letters = dead_letters
         self._base = generation << 48
-        self._meta = Meta(definitions=fingerprint(definitions))
+        self._meta = Meta(definitions=fingerprint(definitions), outcomes=True)
         # Everything that arrived up to then has been read, ms UTC; 0 until every identity partition has spoken.
         self.as_of = 0
         self._head = packing.head(len(definitions))
@@ -76,6 +100,12 @@ class StitchPartition:
         self._urgent: dict[bytes, int] = {}  # person → newest arrival that a row must answer to
         self._owed: dict[bytes, int] = {}
         self._rows: list[Output] = []
+        self._telling = Telling()
+        self._calendar = Calendar()
+        self._untold: list[bytes] = []  # whose outcomes have still to be told, all of them
+        self._least_patience = min(
+            min(definition.ends_after, *definition.patience[1:]) for definition in self._definitions
+        )
         self._beat = 0
         self._read_to_changed = False
 
@@ -94,6 +124,7 @@ class StitchPartition:
         if b"m" in state:
             self._meta = msgspec.json.decode(state[b"m"], type=Meta)
             self.as_of = self._least()
+            self._meta.deadlines_at = self._meta.deadlines_at or self.as_of
         configured = fingerprint(self._definitions)
         if self._meta.definitions != configured:
             raise DefinitionsChanged(
@@ -106,6 +137,10 @@ class StitchPartition:
                 self._people[key[1:]] = value
                 if packing.owed_at(value, self._meta.beat):
                     self._owed[key[1:]] = self.as_of
+                if alarm := packing.alarm(value):
+                    self._calendar.add(alarm, key[1:])
+        if not self._meta.outcomes:
+            self._untold = sorted(self._people)
 
     def _use(self, state: Mapping[bytes, bytes]) -> None:
         """Take the vocabularies from the state."""
@@ -123,7 +158,11 @@ class StitchPartition:
         if partition < self._partitions and at > read_to.get(partition, -1):
             read_to[partition] = at
             self._read_to_changed = True
-            self.as_of = self._least()
+            before, self.as_of = self.as_of, self._least()
+            meta = self._meta
+            meta.deadlines_at, meta.waits_until = deadlines.passed(
+                meta.deadlines_at, meta.waits_until, before, self.as_of, self._grace
+            )
 
     def _least(self) -> int:
         read_to = self._meta.read_to
@@ -201,6 +240,7 @@ class StitchPartition:
         heads = self._head.unpack_from(value, end)
         index = (end - 1) // SIZE
         silent = record.at - int.from_bytes(value[end - SIZE : end - SIZE + 8], "big") if index else 0
+        long = silent > self._least_patience
         now: list[int] = []
         due, urgent = 0, False
         for place, definition in enumerate(self._definitions):
@@ -210,10 +250,19 @@ class StitchPartition:
                 urgent = True
                 if before[0] not in (NO_JOURNEY, after[0]):
                     self._emit(person, place, value[1 + before[0] * SIZE : end], arrived)
+                if long or after[1] != before[1] or (after[1] and after[0] != before[0]):
+                    self._happened(person, place, (before, after), value, packed, arrived)
+            elif long and self._happened(person, place, (before, after), value, packed, arrived):
+                urgent = True
             mine = fold.due_at(after, record.at, definition)
             if mine and not 0 < due < mine:
                 due = mine
             now += after
+        if due:
+            if due < arrived:
+                due = arrived + QUIET
+            if not 0 < heads[-2] <= due:
+                self._calendar.add(due, person)
         if urgent:
             self._urgent[person] = arrived
             self._owed.pop(person, None)
@@ -227,6 +276,27 @@ class StitchPartition:
                 self._head.pack(*now, due, 0 if person in self._urgent else packing.owed(self._meta.beat)),
             )
         )
+
+    def _happened(
+        self,
+        person: bytes,
+        place: int,
+        heads: tuple[fold.Head, fold.Head],
+        value: bytes,
+        packed: bytes,
+        arrived: int,
+    ) -> bool:
+        """Tell what the newest touchpoint changes of outcomes; whether it does. `value` is the person's before it."""
+        told = False
+        before, alarm = value[1 : len(value) - self._head.size], packing.alarm(value)
+        definition = self._definitions[place]
+        for key, happened, historical, wrong in outcomes.newest(
+            person, definition, place, heads, before, packed, arrived, alarm
+        ):
+            told = True
+            say = self._telling.retract if wrong else self._telling.tell
+            say(person, key, happened, historical=historical)
+        return told
 
     def _revise(self, person: bytes, said: Iterable[tuple[bytes, Assigned]]) -> None:
         """Anything but new last touchpoints: out of order, newer versions, gone, or nothing new at all.
@@ -250,53 +320,43 @@ class StitchPartition:
         records = sorted(newest.values())
         if records == old:
             return
-        before, after = self._spans(person, old), self._spans(person, records)
         first = next((place for place, record in enumerate(old) if record != records[place]), len(old))
         self._changed[person] = min(1 + first * SIZE, self._changed.get(person, 1 + first * SIZE))
-        self._people[person] = self._whole(records)
-        for ident, (place_of, key_start, _) in before.items():
-            if ident not in after:
-                row = fold.tombstone(person, self._definitions[place_of], ident, key_start, arrived, self._version())
+        alarm = packing.alarm(value)
+        before, was = self._journeys_of(person, value[1 : len(value) - self._head.size]), self._flags(value)
+        told = reading.told(before, was, self._definitions)
+        joined = b"".join(records)
+        after = self._journeys_of(person, joined)
+        now = reading.flags(after, told, self._definitions)
+        self._people[person] = value = reading.value(joined, after, now, self._head, self._definitions, arrived, alarm)
+        if not 0 < alarm <= packing.alarm(value) and packing.alarm(value):
+            self._calendar.add(packing.alarm(value), person)
+        happened = reading.differing(before, was, after, now, self._definitions)
+        fresh, gone = outcomes.changes(happened, reading.differing(after, now, before, was, self._definitions))
+        for key, one in gone.items():
+            self._telling.retract(person, key, one, historical=told.get(key, False))
+        for key, one in fresh.items():
+            historical = told.get(key, one.past < arrived)
+            self._telling.tell(person, key, one, historical=historical, before=happened.get(key))
+        for ident, journey in before.journeys.items():
+            if ident not in after.journeys:
+                definition = self._definitions[journey.place]
+                row = fold.tombstone(person, definition, ident, journey.at[0], arrived, self._version())
                 self._rows.append(Output(self._topic, self._number, row.person_id.encode(), encode(row)))
-        for ident, (place_of, _, content) in after.items():
-            if ident not in before or before[ident][2] != content or person in self._owed or person in self._urgent:
-                self._emit(person, place_of, content, arrived)
+        owed = person in self._owed or person in self._urgent
+        for ident, journey in after.journeys.items():
+            same = before.journeys.get(ident)
+            if owed or same is None or same.records != journey.records:
+                self._emit(person, journey.place, journey.records, arrived)
         self._owed.pop(person, None)
         self._urgent.pop(person, None)
 
-    def _spans(self, person: bytes, records: list[bytes]) -> dict[bytes, tuple[int, int, bytes]]:
-        """Journeys by id: place of their definition, start in ms, their records."""
-        first, at, numbers = self._live(records)
-        found: dict[bytes, tuple[int, int, bytes]] = {}
-        if len(records) - first <= self._max:
-            for place, definition in enumerate(self._definitions):
-                for start, end in fold.spans(at, numbers[place], first, definition)[0]:
-                    content = b"".join(records[start:end])
-                    ident, started_at = fold.identify(person, definition, content)
-                    found[ident] = place, started_at, content
-        return found
+    def _journeys_of(self, person: bytes, records: bytes) -> Reading:
+        return reading.read(person, records, self._definitions, self._texts, self._max)
 
-    def _live(self, records: list[bytes]) -> tuple[int, list[int], list[list[int]]]:
-        """Number of the first record that is not gone (those are in front), times of all, what they mean by definition."""
-        rules = [int.from_bytes(r[_RULES_AT : _RULES_AT + 2], "big") for r in records]
-        numbers = [[meaning[code] if code != GONE else 0 for code in rules] for meaning in self._meaning]
-        first = next((i for i, code in enumerate(rules) if code != GONE), len(rules))
-        return first, [int.from_bytes(r[:8], "big") for r in records], numbers
-
-    def _whole(self, records: list[bytes]) -> bytes:
-        """A person's value from their records: heads computed anew."""
-        first, at, numbers = self._live(records)
-        now: list[int] = []
-        due = 0
-        too_many = len(records) - first > self._max
-        for place, definition in enumerate(self._definitions):
-            head = fold.NO_HEAD
-            if first < len(records) and not too_many:
-                head = fold.spans(at, numbers[place], first, definition)[1]
-                mine = fold.due_at(head, at[-1], definition)
-                due = min(due or mine, mine or due)
-            now += head
-        return b"".join((FORMAT, *records, self._head.pack(*now, due, TOO_MANY if too_many else 0)))
+    def _flags(self, value: bytes) -> Sequence[int]:
+        """Flags of the heads, by definition."""
+        return self._head.unpack_from(value, len(value) - self._head.size)[1:-2:3]
 
     # --- output --------------------------------------------------------------------------------------------------
 
@@ -311,10 +371,22 @@ class StitchPartition:
                 self._meta.beat += 1  # what was owed is written with the next transaction, and this with it
 
     def pending(self) -> bool:
-        return bool(self._changed or self._urgent or self._rows or self._read_to_changed)
+        return bool(
+            self._changed
+            or self._urgent
+            or self._rows
+            or self._read_to_changed
+            or self._untold
+            or self._calendar.reached(self._meta.deadlines_at)
+        )
 
     def collect(self, now: int) -> tuple[Mapping[bytes, bytes | None], Sequence[Output]]:
         size, people = self._head.size, self._people
+        if self._untold:
+            self._tell_all()
+        else:
+            for person in self._calendar.take(self._meta.deadlines_at, AT_ONCE, self._alarm_of):
+                self._fall_silent(person)
         for person, arrived in self._urgent.items():
             value = people[person]
             end = len(value) - size
@@ -333,15 +405,67 @@ class StitchPartition:
         self._changed = {}
         for vocabulary in self._vocabularies.values():
             state |= vocabulary.take_fresh()
+        for key, told in self._telling.take():
+            outcome = outcomes.row(key, told, self._definitions[told.happened.place], self._texts, self._version())
+            self._rows.append(Output(self._outcomes_topic, self._number, outcome.person_id.encode(), encode(outcome)))
         if state or self._rows or self._read_to_changed:
             state[b"m"] = encode(self._meta)
             self._read_to_changed = False
         rows, self._rows = self._rows, []
         return state, rows
 
+    def _alarm_of(self, person: bytes) -> int:
+        return packing.alarm(self._people[person])
+
+    def _fall_silent(self, person: bytes, *, long_ago: bool = False) -> None:
+        """Tell the drop-offs of a person whose deadlines have passed, and set the next alarm."""
+        value, now = self._people[person], self._meta.deadlines_at
+        end = len(value) - self._head.size
+        heads = list(self._head.unpack_from(value, end))
+        last, alarm, due = value[end - SIZE : end], heads[-2], 0
+        for place, definition in enumerate(self._definitions):
+            start, flags, stage = heads[3 * place : 3 * place + 3]
+            deadline = fold.due_at((start, flags, stage), int.from_bytes(last[:8], "big"), definition)
+            if not deadline or flags & DROPPED:
+                continue
+            if deadline >= now:
+                due = min(due or deadline, deadline)
+                continue
+            historical = long_ago or deadlines.historical(deadline, alarm)
+            heads[3 * place + 1] |= DROPPED | (HISTORICAL if historical else 0)
+            ident, _ = fold.identify(person, definition, value[1 + start * SIZE :])
+            dropped = outcomes.touched(place, stage, last, 0, deadline)
+            self._telling.tell(person, (ident, "dropped_off", deadline), dropped, historical=historical)
+            if (
+                not historical and person not in self._urgent
+            ):  # else its row is written, or was when it was late already
+                self._emit(person, place, value[1 + start * SIZE : end], now)
+        heads[-2] = due
+        if due:
+            self._calendar.add(due, person)
+        self._people[person] = value[:end] + self._head.pack(*heads)
+        self._changed[person] = min(end, self._changed.get(person, end))
+
+    def _tell_all(self) -> None:
+        """Tell the outcomes of people of whom a release before told none, some at a time."""
+        for person in self._untold[-AT_ONCE:]:
+            value = self._people[person]
+            if packing.alarm(value):
+                self._fall_silent(person, long_ago=True)
+                value = self._people[person]
+            whole = self._journeys_of(person, value[1 : len(value) - self._head.size])
+            nothing = self._journeys_of(person, b"")
+            flags = self._flags(value)
+            for key, happened in reading.differing(whole, flags, nothing, flags, self._definitions).items():
+                self._telling.tell(person, key, happened, historical=True)
+        del self._untold[-AT_ONCE:]
+        if not self._untold:
+            self._meta.outcomes = self._read_to_changed = True
+
     def _emit(self, person: bytes, place: int, records: bytes, arrived: int) -> None:
         definition = self._definitions[place]
-        row = fold.journey(person, place, definition, records, self._texts, self.as_of, arrived, self._version())
+        as_of = max(self._meta.deadlines_at, arrived)
+        row = fold.journey(person, place, definition, records, self._texts, as_of, arrived, self._version())
         self._rows.append(Output(self._topic, self._number, row.person_id.encode(), encode(row)))
 
     def _version(self) -> int:

@@ -923,6 +923,10 @@ CREATE VIEW v_journeys
     `stage` UInt8 COMMENT 'Rank of the stage of its last touchpoint that has one; names in v_stages',
     `furthest_stage` UInt8 COMMENT 'Highest rank that it reached',
     `stages` Array(UInt8) COMMENT 'Ranks of the stages that it entered, rising',
+    `stages_skipped` Array(UInt8) COMMENT 'Ranks below the furthest that it never entered, rising',
+    `stages_back` Array(UInt8) COMMENT 'Ranks that it went back to from a later stage, rising',
+    `stages_repeated` Array(UInt8) COMMENT 'Ranks that it entered more than once, rising',
+    `stage_ms` Map(UInt8, Int64) COMMENT 'Rank → ms from its touchpoints to the next ones, silences included; within the path',
     `completed_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it reached its goal',
     `due_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When silence becomes, or became, a drop-off',
     `touchpoints` UInt32 COMMENT 'Number of its touchpoints',
@@ -953,7 +957,11 @@ AS SELECT
     if((status IN ('open', 'recovered')) AND (due_at > toDateTime64(0, 3, 'UTC')) AND (due_at < now64(3, 'UTC')), 'dropped_off', CAST(status, 'String')) AS status,
     stage,
     furthest_stage,
-    arrayMap(bit -> toUInt8(bit), bitPositionsToArray(stages)) AS stages,
+    entered AS stages,
+    arrayFilter(rank -> (NOT has(entered, rank)), arrayMap(rank -> toUInt8(rank), range(1, furthest_stage))) AS stages_skipped,
+    arraySort(arrayDistinct(arrayFilter((rank, before) -> (rank < before), arrayPopFront(walked), arrayPopBack(walked)))) AS stages_back,
+    arrayFilter(rank -> (countEqual(walked, rank) > 1), entered) AS stages_repeated,
+    mapFromArrays(entered, arrayMap(rank -> arraySum((at_stage, wait) -> if(at_stage = rank, wait, 0), arrayPopBack(arrayFill(at_stage -> (at_stage > 0), path_stage)), arrayPopFront(arrayDifference(arrayMap(at -> toUnixTimestamp64Milli(at), path_time)))), entered)) AS stage_ms,
     nullIf(completed_at, toDateTime64(0, 3, 'UTC')) AS completed_at,
     nullIf(due_at, toDateTime64(0, 3, 'UTC')) AS due_at,
     touchpoints,
@@ -972,11 +980,18 @@ AS SELECT
     path_touchpoint,
     path_stage,
     arrived_at
-FROM journeys
-FINAL
-WHERE generation = (
-    SELECT generation
-    FROM live_generation
+FROM
+(
+    SELECT
+        * EXCEPT stages,
+        arrayMap(bit -> toUInt8(bit), bitPositionsToArray(stages)) AS entered,
+        arrayCompact(arrayFilter(rank -> (rank > 0), path_stage)) AS walked
+    FROM journeys
+    FINAL
+    WHERE generation = (
+        SELECT generation
+        FROM live_generation
+    )
 );
 
 CREATE VIEW v_ledger
@@ -1131,12 +1146,12 @@ CREATE VIEW v_outcomes
     `definition` LowCardinality(String) COMMENT 'Journey of journeys.yaml',
     `kind` LowCardinality(String) COMMENT 'dropped_off, recovered or completed',
     `at` DateTime64(3, 'UTC') COMMENT 'The deadline of a drop-off; the touchpoint of a recovery or a completion',
-    `stage` UInt8 COMMENT 'Rank of the stage',
-    `channel` LowCardinality(String) COMMENT 'Channel of the last touchpoint',
-    `touchpoint` LowCardinality(String) COMMENT 'Name of the last touchpoint',
-    `historical` Bool COMMENT 'Its time was past when its touchpoint arrived; never alerted'
+    `stage` UInt8 COMMENT 'Rank of the stage then; of a recovery the one at which it had dropped off',
+    `channel` LowCardinality(String) COMMENT 'Channel of the last touchpoint then: before the silence, or the one that ended it',
+    `touchpoint` LowCardinality(String) COMMENT 'Name of that touchpoint',
+    `historical` Bool COMMENT 'Its touchpoint arrived when silence after it would have been a drop-off already; never alerted'
 )
-COMMENT 'Drop-offs, recoveries and completions as they happened, without retracted ones. Exact now.'
+COMMENT 'Drop-offs, recoveries and completions as they happened; what a late touchpoint disproved is gone. Exact now.'
 AS SELECT
     outcome_id,
     journey_id,

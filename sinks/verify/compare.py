@@ -184,6 +184,35 @@ def _equal(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
+def outcomes(expected: Iterable[Row], live: Iterable[Row], scope: Scope, counts: Counter[str]) -> Iterator[Difference]:
+    """What happened to journeys, column by column. Both in the order of their ids."""
+    table = "outcomes"
+    for ident, wanted, found in side_by_side(expected, live, _outcome_id, _outcome_id):
+        people = tuple(dict.fromkeys(one["person_id"] for one in (*wanted, *found)))
+        if not any(map(scope, people)):
+            continue
+        if wanted and not found and wanted[0]["may_wait"]:
+            counts["drop-offs not told yet"] += 1
+            continue
+        counts[table] += 1
+        if not found:
+            yield Difference(table, ident, "missing", "", None, _happened(wanted[0]), people)
+        for row in found[len(wanted) :]:
+            yield Difference(table, ident, "extra", "", _happened(row), None, people)
+        for one, row in zip(wanted, found, strict=False):
+            for name, value in row.items():
+                if value != one[name]:
+                    yield Difference(table, ident, "differs", name, value, one[name], people)
+
+
+def _outcome_id(row: Row) -> str:
+    return str(row["outcome_id"])
+
+
+def _happened(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("person_id", "definition", "kind", "at", "stage")}
+
+
 Bucket = tuple[str, int]  # definition, hour of start (s since 1970)
 
 

@@ -28,6 +28,7 @@ STITCH = "stitch", (topics.PEOPLE,)
 SUNK = tuple(topic for topic in topics.TOPICS if topic.name in TABLES)
 OWED_SECONDS = 1.5  # longer than the stitch leg holds back the row of an open journey
 PAUSE_SECONDS = 0.25
+LAST_RECORDS = 5_000  # of a changelog
 
 
 async def through(kafka: KafkaSettings, sink_group: str, seconds: float, generation: int = 1) -> str:
@@ -54,17 +55,42 @@ async def sunk(kafka: KafkaSettings, sink_group: str, seconds: float, generation
 
 
 class Ordered(NamedTuple):
-    """What operators have ordered: the identifiers that are blocked, and what is erased."""
+    """What operators have ordered: the identifiers that are blocked, and what is erased; up to when deadlines have passed."""
 
     blocked: frozenset[str]
     erased: Erased
+    deadlines_at: int = 0  # ms UTC
+
+
+class _Progress(msgspec.Struct):
+    """What a stitch partition says of itself, as far as it matters here."""
+
+    deadlines_at: int = 0
+
+
+async def deadlines_at(kafka: KafkaSettings, generation: int) -> int:
+    """Up to when every stitch partition has let deadlines pass, ms UTC; 0: not known. Raises KafkaError.
+
+    A partition says it four times a second, so it stands among the last records of its changelog.
+    """
+    changelog = topics.Generation(generation).topic(topics.STITCH_CHANGELOG).name
+    count = (await partition_counts(kafka, [changelog]))[changelog]
+    async with reader(kafka) as consumer:
+        ends = await consumer.end_offsets([TopicPartition(changelog, number) for number in range(count)])
+    starts = {tp.partition: max(0, int(end) - LAST_RECORDS) for tp, end in ends.items()}
+    found = dict.fromkeys(range(count), 0)
+    for record in await read_topic(kafka, changelog, starts):
+        if record.key == b"m" and record.value:
+            found[record.partition] = msgspec.json.decode(record.value, type=_Progress).deadlines_at
+    return min(found.values())
 
 
 _command = msgspec.json.Decoder(Command)
 
 
-async def ordered(kafka: KafkaSettings, secret: bytes) -> Ordered:
-    """What operators have ordered up to now: of an identifier's blocks the last counts, of erasures all. Raises KafkaError."""
+async def ordered(kafka: KafkaSettings, secret: bytes, generation: int = 1) -> Ordered:
+    """What operators have ordered up to now: of an identifier's blocks the last counts, of erasures all; and how far deadlines
+    are. Raises KafkaError."""
     newest: dict[str, tuple[int, bool]] = {}
     erasures: list[Erase] = []
     for record in await read_topic(kafka, topics.COMMANDS.name):
@@ -79,7 +105,7 @@ async def ordered(kafka: KafkaSettings, secret: bytes) -> Ordered:
         else:
             erasures.append(said)
     blocked = frozenset(identifier for identifier, (_, block) in newest.items() if block)
-    return Ordered(blocked, Erased(secret, erasures))
+    return Ordered(blocked, Erased(secret, erasures), await deadlines_at(kafka, generation))
 
 
 async def _caught_up(kafka: KafkaSettings, group: str, read: Collection[str], deadline: float) -> str:

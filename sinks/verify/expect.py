@@ -25,6 +25,7 @@ from sinks.verify.store import Store, carry
 
 T = TypeVar("T")
 Tell = Callable[[str, int], None]  # what is being done, and how many were done so far
+NEWS = 60_000  # ms after the last news of a person
 TELL_EVERY = 10_000
 
 
@@ -38,6 +39,7 @@ class Configuration:
     max_touchpoints: int
     blocked: frozenset[str] = frozenset()
     erased: Erased = batch.NOTHING
+    deadlines_at: int = 0  # up to when the stitch leg has let deadlines pass, ms UTC
 
 
 @dataclass
@@ -84,6 +86,10 @@ def fold(
             continue
         rows = list(plain.rows(person, events, configuration.definitions, as_of))
         store.put_journeys(rows)
+        # A silence that lasts becomes a drop-off when its deadline has passed, one of history a while after the last news.
+        told = 0 if arrived + NEWS >= configuration.deadlines_at else configuration.deadlines_at
+        happened = plain.outcomes(person, events, configuration.definitions, as_of)
+        store.put_outcomes(row | {"may_wait": row["lasts"] and row["at"] >= told} for row in happened)
         for row in rows:
             found.figures.add(row)
             if arrived > changed_after:

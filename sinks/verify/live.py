@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.journey import Journey
+from schemas.outcome import Outcome
 from schemas.person import FoldRecord
 from sinks.queries import query
 from sinks.reader import Reader
@@ -16,6 +17,7 @@ from sinks.verify.compare import Bucket, Identifier, LiveOwned
 from sinks.verify.figures import ROLLUPS, Group
 
 COLUMNS = [name for name in Journey.__struct_fields__ if name not in ("arrived_at", "version", "is_deleted")]
+OUTCOME_COLUMNS = [name for name in Outcome.__struct_fields__ if name not in ("historical", "retracted", "version")]
 IDS_AT_ONCE = 1_000
 LIVE = "generation = (SELECT generation FROM live_generation)"
 _decode = msgspec.json.Decoder().decode
@@ -37,6 +39,12 @@ def journeys(reader: Reader, people: Collection[str]) -> Iterator[dict[str, Any]
     """Journeys of these people (none: of all) by their ids."""
     for _, row in reader.stream(query("verify_journeys"), {"people": list(people)}):
         yield dict(zip(COLUMNS, _decode(row), strict=True))
+
+
+def outcomes(reader: Reader, as_of: int) -> Iterator[dict[str, Any]]:
+    """What had happened before `as_of` (ms UTC), by id."""
+    for row in reader.stream(query("verify_outcomes"), {"as_of": as_of}):
+        yield dict(zip(OUTCOME_COLUMNS, row, strict=True))
 
 
 def figures(reader: Reader, table: str) -> dict[Group, tuple[int, ...]]:

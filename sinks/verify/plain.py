@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.definition import GOAL, STAGE, STARTS, Definition
 from schemas.journey import MAX_PATH, journey_id
+from schemas.outcome import OutcomeKind, outcome_id
 from schemas.person import FoldRecord
 
 Event = tuple[str, FoldRecord]  # 32 hex digits, and what a journey needs of the touchpoint
@@ -115,6 +116,51 @@ def standing(journey: Sequence[Event], place: int, definition: Definition, as_of
         "path_touchpoint": [record.name for record in records[:MAX_PATH]],
         "path_stage": stages[:MAX_PATH],
     }
+
+
+def outcomes(
+    person: str, events: list[Event], definitions: Sequence[Definition], as_of: int
+) -> Iterator[dict[str, Any]]:
+    """What had happened to a person's journeys before `as_of`: the columns of schemas.outcome.Outcome that are content, and
+    whether it is a silence that lasts."""
+    ordered = in_order(events)
+    for place, definition in enumerate(definitions):
+        for journey in journeys(ordered, place, definition):
+            event, first = journey[0]
+            ident = journey_id(bytes.fromhex(person), definition.name, bytes.fromhex(event), first.at)
+            for kind, at, stage, record in _happened(journey, place, definition, as_of):
+                if at < as_of:
+                    yield {
+                        "outcome_id": outcome_id(ident, kind, at).hex(),
+                        "journey_id": ident.hex(),
+                        "person_id": person,
+                        "definition": definition.name,
+                        "kind": kind,
+                        "at": at,
+                        "stage": stage,
+                        "channel": record.channel,
+                        "touchpoint": record.name,
+                        "lasts": kind == "dropped_off" and record is journey[-1][1],
+                    }
+
+
+def _happened(
+    journey: Sequence[Event], place: int, definition: Definition, as_of: int
+) -> Iterator[tuple[OutcomeKind, int, int, FoldRecord]]:
+    """Kind, time, stage, and the last touchpoint then. A recovery's stage is the one at which the journey had dropped off."""
+    stage = 0
+    for step, (_, record) in enumerate(journey):
+        number = record.rules[place]
+        stage = number & STAGE or stage
+        if number & GOAL:
+            yield "completed", record.at, stage, record
+            return
+        deadline = record.at + (definition.stages[stage - 1].patience if stage else definition.ends_after)
+        following = journey[step + 1][1] if step + 1 < len(journey) else None
+        if (following.at if following else as_of) > deadline:
+            yield "dropped_off", deadline, stage, record
+            if following:
+                yield "recovered", following.at, stage, following
 
 
 def _last(stages: Sequence[int]) -> int:

@@ -125,6 +125,8 @@ def _look(
         rows = live.journeys(reader, asked)
         differing = _kept(compare.journeys(kept.journeys(), rows, as_of, scope, counts), counts)
         found += differing
+        tell("outcomes", 0)
+        found += _kept(compare.outcomes(kept.outcomes(), live.outcomes(reader, as_of), scope, counts), counts)
         miscounted = None
         if people is None:
             _check_configuration(counts)

@@ -23,6 +23,7 @@ _TABLES = """
 CREATE TABLE touchpoints (event BLOB, person BLOB, at INT, arrived INT, record BLOB);
 CREATE TABLE identities (identifier TEXT, person BLOB, shared INT);
 CREATE TABLE journeys (id BLOB, row BLOB);
+CREATE TABLE outcomes (id BLOB, row BLOB);
 """
 # A crash loses nothing that is worth keeping.
 _SETTINGS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;"
@@ -64,6 +65,12 @@ class Store:
             "INSERT INTO journeys VALUES (?, ?)", ((bytes.fromhex(row["journey_id"]), _pack(row)) for row in rows)
         )
 
+    def put_outcomes(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Rows as `plain.outcomes` makes them, and more in them."""
+        self._database.executemany(
+            "INSERT INTO outcomes VALUES (?, ?)", ((bytes.fromhex(row["outcome_id"]), _pack(row)) for row in rows)
+        )
+
     def people(self, most: int) -> Iterator[tuple[str, list[Event] | None, int]]:
         """Person by person: touchpoints (None: more than `most`), and when the newest of them arrived."""
         found = self._ask("SELECT person, event, arrived, record FROM touchpoints ORDER BY person")
@@ -102,6 +109,11 @@ class Store:
     def journeys(self) -> Iterator[dict[str, Any]]:
         """In the order of their ids."""
         for (row,) in self._ask("SELECT row FROM journeys ORDER BY id"):
+            yield _unpack(row)
+
+    def outcomes(self) -> Iterator[dict[str, Any]]:
+        """In the order of their ids."""
+        for (row,) in self._ask("SELECT row FROM outcomes ORDER BY id"):
             yield _unpack(row)
 
     def _ask(self, sql: str, *parameters: Any) -> Iterator[tuple[Any, ...]]:

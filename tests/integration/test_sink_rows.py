@@ -331,3 +331,29 @@ def test_rows_of_another_kind_are_refused_whole(tables: Tables) -> None:
     with pytest.raises(Refused):
         tables.writer.write("journeys", [journey(1), b'{"journey_id":"x"}'])
     assert tables.ask("SELECT count() FROM v_journeys") == [(0,)]
+
+
+def test_a_path_tells_what_was_skipped_gone_back_to_and_repeated_and_how_long_stages_took(tables: Tables) -> None:
+    stages = [0, 1, 1, 3, 2, 0, 3, 5]
+    changes: dict[str, Any] = {"stages": 0b101110, "furthest_stage": 5, "path_stage": stages, "completed_at": MARCH}
+    tables.write("journeys", [journey(0, steps=len(stages), **changes), journey(1, steps=1)])
+    shown = "stages, stages_skipped, stages_back, stages_repeated, stage_ms"
+    minutes = {1: 120_000, 2: 120_000, 3: 120_000, 5: 0}
+    assert tables.ask(f"SELECT {shown} FROM v_journeys ORDER BY touchpoints") == [
+        ([1], [], [], [], {1: 0}),
+        ([1, 2, 3, 5], [4], [2], [3], minutes),
+    ]
+
+
+def test_outcomes_stand_until_they_are_retracted(tables: Tables) -> None:
+    tables.write("outcomes", [outcome(0), outcome(1), outcome(2, kind="recovered")])
+    tables.write("outcomes", [outcome(1, version=2, retracted=True), outcome(0)])
+    assert tables.ask("SELECT kind, stage, channel, touchpoint, historical FROM v_outcomes ORDER BY at") == [
+        ("dropped_off", 2, "web", "page_view", False),
+        ("recovered", 2, "web", "page_view", False),
+    ]
+    with reader(tables.settings) as clickhouse:
+        due = MARCH + 2 * HOUR
+        digests = [digest(clickhouse, "outcomes", as_of) for as_of in (MARCH, MARCH + 1, due, due + 1)]
+    assert digests[1] == digests[2]
+    assert len(set(digests)) == 3, "what happens at a moment has happened once the moment is over"

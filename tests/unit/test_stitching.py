@@ -15,11 +15,13 @@ from runtime.chunked.leg import Chunk
 from schemas.codec import encode
 from schemas.definition import GOAL, STARTS, Definition
 from schemas.journey import Journey
+from schemas.outcome import Outcome
 from schemas.person import Assigned, FoldRecord, ReadTo
 from tests import oracle
 
 HOUR = 3_600_000
 T0 = 1_700_000_000_000
+GRACE = 5_000
 
 
 def definition(name: str, *, goal: str | None, ends_after: str = "30h") -> Definition:
@@ -54,6 +56,7 @@ def partition(max_touchpoints: int = 6) -> StitchPartition:
         max_touchpoints=max_touchpoints,
         journeys="journeys",
         dead_letters=letters,
+        outage_grace=GRACE,
     )
 
 
@@ -107,7 +110,9 @@ class Line:
         self.max = max_touchpoints
         self.log: dict[bytes, bytes | None] = {}
         self.rows: dict[str, Journey] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self.versions: set[int] = set()
+        self.committed = 0
         self.partition = partition(max_touchpoints)
         self.now = T0
 
@@ -135,16 +140,37 @@ class Line:
     def commit(self) -> None:
         state, out = self.partition.collect(self.now)
         self.log.update(state)
+        self.committed = max(self.versions, default=0)
         for record in out:
-            assert (record.topic, record.partition) == ("journeys", 3)
+            assert record.partition == 3
+            if record.topic == "outcomes":
+                self.told(msgspec.json.decode(record.value or b"", type=Outcome))
+                continue
+            assert record.topic == "journeys"
             row = msgspec.json.decode(record.value or b"", type=Journey)
-            assert row.version not in self.versions, "a version must never be used twice"
-            assert row.version > max(self.versions, default=0), "versions rise"
-            self.versions.add(row.version)
+            self.numbered(row.version)
             known = self.rows.get(row.journey_id)
             if known:
                 assert (known.definition, known.started_at) == (row.definition, row.started_at), "the id fixes the key"
             self.rows[row.journey_id] = row
+
+    def told(self, row: Outcome) -> None:
+        self.numbered(row.version)
+        known = self.outcomes.get(row.outcome_id)
+        if known is None:
+            assert not row.retracted, "what was never told is not taken back"
+        else:
+            assert msgspec.structs.replace(known, version=0) != msgspec.structs.replace(row, version=0), "told twice"
+            assert (known.journey_id, known.at, known.kind) == (row.journey_id, row.at, row.kind), (
+                "the id fixes the key"
+            )
+        self.outcomes[row.outcome_id] = row
+
+    def numbered(self, version: int) -> None:
+        """Within one transaction journeys and outcomes are numbered in any order."""
+        assert version not in self.versions, "a version must never be used twice"
+        assert version > self.committed, "versions rise"
+        self.versions.add(version)
 
     def restart(self) -> None:
         self.partition = partition(self.max)

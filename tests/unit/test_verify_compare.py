@@ -221,3 +221,37 @@ def test_the_store_gives_back_what_it_was_given_sorted_and_nothing_of_it_stays()
         row = journey(T0, *STEPS)
         kept.put_journeys([row])
         assert list(kept.journeys()) == [row]
+        happened = {"outcome_id": "7" * 32, "at": T0, "may_wait": False}
+        kept.put_outcomes([happened, {**happened, "outcome_id": "5" * 32}])
+        assert [row["outcome_id"][0] for row in kept.outcomes()] == ["5", "7"]
+
+
+def outcome(ident: str, **changes: Any) -> dict[str, Any]:
+    said = {
+        "definition": "purchase",
+        "kind": "dropped_off",
+        "at": T0,
+        "stage": 2,
+        "channel": "web",
+        "touchpoint": "cart",
+    }
+    return {"outcome_id": ident * 32, "journey_id": "9" * 32, "person_id": ADA, **said, **changes}
+
+
+def test_outcomes_are_compared_and_only_a_silence_that_lasts_may_wait() -> None:
+    counts = Counter[str]()
+    must = [
+        outcome("1", may_wait=False),
+        outcome("2", may_wait=False, person_id=BOB),
+        outcome("3", may_wait=True),
+        outcome("4", may_wait=True),
+    ]
+    live = [outcome("1", channel="store"), outcome("4"), outcome("5", person_id=CLEO, kind="completed")]
+    found = list(compare.outcomes(must, live, everybody, counts))
+    assert [(one.key[0], one.what, one.column, one.people) for one in found] == [
+        ("1", "differs", "channel", (ADA,)),
+        ("2", "missing", "", (BOB,)),
+        ("5", "extra", "", (CLEO,)),
+    ]
+    assert counts == {"outcomes": 4, "drop-offs not told yet": 1}
+    assert not list(compare.outcomes(must, live, lambda _: False, Counter()))
