@@ -77,7 +77,7 @@ def compare(
 ) -> None:
     """Compare a generation with the live one, table by table, by digest. Exit code 1 when they differ."""
     from sinks.digest import digest
-    from sinks.generations import COMPARED, differing, live
+    from sinks.generations import COMPARED, differing, leftover, live
 
     at = now() if as_of is None else moment("--as-of", as_of)
     with servers():
@@ -104,6 +104,8 @@ def compare(
                         f"{rows.alike:,} alike, {rows.only_one:,} only in {current}, {rows.only_other:,} only in {number}, "
                         f"{rows.otherwise:,} with other content"
                     )
+                    if table == "identities" and rows.apart == (left := leftover(reader, current, number)):
+                        equal[table], said = True, f"the same, but for {left:,} that no touchpoint carries any more"
                 out.print(f"{table}: {said}", markup=False)
     if not all(equal.values()):
         raise typer.Exit(1)
