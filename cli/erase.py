@@ -15,7 +15,7 @@ from cli.common import clickhouse_settings, moment, now, reading
 from cli.erasures import AGAIN, show
 from cli.identifiers import configured, named, operator
 from cli.output import err, fail, out
-from cli.replayed import servers, settings
+from cli.replayed import require_none_filling, servers, settings
 
 if TYPE_CHECKING:
     from sinks.erasing.who import Identifiers, People
@@ -56,6 +56,7 @@ def erase(
     wanted = [_id(one, kinds) for one in given]
     with _erasing(), reading() as reader, _writing() as client:
         kafka, sink_group = settings()
+        require_none_filling(kafka)
         identifiers = who.Identifiers(kinds, kafka.secret.get_secret_value().encode())
         people = _people(reader, wanted, since, identifiers)
         if not people.names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,19 +24,28 @@ Number = Annotated[
 
 @app.command()
 def start(
+    origin: Annotated[
+        Literal["log", "clickhouse"],
+        typer.Option("--from", help="Where older touchpoints come from: the log, if it is whole, or the table."),
+    ] = "log",
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End then, and leave following live traffic to your workers.")
     ] = False,
 ) -> None:
-    """Build the next generation from the log, with today's settings, and keep it current until Ctrl-C. Run again to go on."""
+    """Build the next generation, with today's settings, and keep it current until Ctrl-C. Run again to go on."""
+    from cli.filling import cut_off, fill
     from cli.replaying import follow, prepare
+    from runtime.generations import filling
 
     with servers():
         kafka, sink_group = settings()
         with reading() as reader:
             number = upcoming(reader, kafka)
-        prepare(kafka, number)
-        out.print(f"generation {number}: Ctrl-C stops it, and running this command again goes on", markup=False)
+            cut = cut_off(kafka, number, sink_group, reader, wanted=origin == "clickhouse")
+            prepare(kafka, number, cut)
+            out.print(f"generation {number}: Ctrl-C stops it, and running this command again goes on", markup=False)
+            if number in filling(kafka):
+                fill(kafka, number, reader)
         follow(kafka, number, sink_group, until_caught_up=until_caught_up)
 
 
@@ -68,7 +77,7 @@ def compare(
 ) -> None:
     """Compare a generation with the live one, table by table, by digest. Exit code 1 when they differ."""
     from sinks.digest import digest
-    from sinks.generations import COMPARED, differing, live
+    from sinks.generations import COMPARED, differing, leftover, live
 
     at = now() if as_of is None else moment("--as-of", as_of)
     with servers():
@@ -95,6 +104,8 @@ def compare(
                         f"{rows.alike:,} alike, {rows.only_one:,} only in {current}, {rows.only_other:,} only in {number}, "
                         f"{rows.otherwise:,} with other content"
                     )
+                    if table == "identities" and rows.apart == (left := leftover(reader, current, number)):
+                        equal[table], said = True, f"the same, but for {left:,} that no touchpoint carries any more"
                 out.print(f"{table}: {said}", markup=False)
     if not all(equal.values()):
         raise typer.Exit(1)

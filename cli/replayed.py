@@ -63,6 +63,17 @@ def upcoming(reader: Reader, kafka: KafkaSettings) -> int:
     return newest if newest > live(reader) else max(newest, highest(reader)) + 1
 
 
+def require_none_filling(kafka: KafkaSettings) -> None:
+    """Ends the command while a generation is being built from ClickHouse: its ledger would not know what is erased now."""
+    from runtime.generations import filling
+
+    for number in filling(kafka):
+        raise fail(
+            f"generation {number} is being built from ClickHouse: let `desireline replay start` get on to the log first, or "
+            f"desireline replay drop {number}"
+        )
+
+
 def chosen(reader: Reader, kafka: KafkaSettings, given: int | None) -> int:
     """The generation that is meant. Ends the command if there is none."""
     from runtime.generations import existing
@@ -79,12 +90,15 @@ def chosen(reader: Reader, kafka: KafkaSettings, given: int | None) -> int:
 
 def behind(kafka: KafkaSettings, sink_group: str, *generations: int) -> dict[int, str]:
     """What each of the generations is behind with after a minute, if it is not through with what is in the logs now."""
+    from runtime.generations import filling
     from sinks.verify import cut
 
     async def look() -> list[str]:
         return await asyncio.gather(*(cut.through(kafka, sink_group, SECONDS, number) for number in generations))
 
-    return {number: found for number, found in zip(generations, asyncio.run(look()), strict=True) if found}
+    found = dict(zip(generations, asyncio.run(look()), strict=True))
+    found |= {number: "it still reads what ClickHouse has" for number in filling(kafka) if number in found}
+    return {number: what for number, what in found.items() if what}
 
 
 def stale(reader: Reader, generation: int) -> int:

@@ -16,11 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from cli.output import err, fail, out
 from processors.beginning import begin
+from processors.cutting import Cut
 from processors.settings import WorkerSettings
 from runtime import generations
 from runtime.orphans import end_with
 from schemas.definition import DefinitionsError, load_definitions
 from schemas.identity import KindsError
+from schemas.topics import Generation
 
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 30.0
@@ -32,10 +34,11 @@ LAST_LINES = 5
 READS = {"identity": "touchpoints read", "stitch": "of people stitched", "sink": "of journeys written"}
 
 
-def prepare(settings: WorkerSettings, number: int) -> None:
+def prepare(settings: WorkerSettings, number: int, cut: Cut | None = None) -> None:
     """Topics of the generation, what it knows of erasures, and the names of its stages in ClickHouse. Safe to repeat.
 
-    Ends the command for files of settings that cannot be used; raises CannotReplay, KafkaError.
+    With a `cut` it begins with the touchpoints of ClickHouse. Ends the command for files of settings that cannot be used.
+    Raises CannotReplay, KafkaError.
     """
     from cli.common import clickhouse_settings
     from sinks.clickhouse import HttpWriter
@@ -47,8 +50,8 @@ def prepare(settings: WorkerSettings, number: int) -> None:
         settings.kinds  # noqa: B018 - reads the file
     except (DefinitionsError, KindsError) as error:
         raise fail(" ".join(str(error).split())) from error
-    generations.create(settings, number)
-    asyncio.run(begin(settings, number))
+    generations.create(settings, number, stored=cut is not None)
+    asyncio.run(begin(settings, number, cut))
     writer = HttpWriter(clickhouse_settings())
     try:
         writer.write("stages", stage_lines(definitions, number))
@@ -120,6 +123,7 @@ def follow(settings: WorkerSettings, number: int, sink_group: str, *, until_caug
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
+    filling = number in generations.filling(settings)
     try:
         worker.start()
         with Progress(*columns, console=err) as bars:
@@ -130,7 +134,9 @@ def follow(settings: WorkerSettings, number: int, sink_group: str, *, until_caug
                 progress = generations.progress(settings, number, sink_group)
                 for one in progress:
                     bars.update(tasks[one.leg], completed=one.read, total=one.end)
-                if not said and all(one.behind <= NEAR and (one.read or not one.end) for one in progress):
+                if filling:
+                    filling = not _read_what_was_stored(settings, number, worker, progress[0].behind)
+                elif not said and all(one.behind <= NEAR and (one.read or not one.end) for one in progress):
                     said = True
                     out.print(f"generation {number} has caught up: desireline replay compare, then swap", markup=False)
                     if until_caught_up:
@@ -140,3 +146,17 @@ def follow(settings: WorkerSettings, number: int, sink_group: str, *, until_caug
         out.print(f"stopped; run the same command again and generation {number} goes on", markup=False)
     finally:
         worker.stop()
+
+
+def _read_what_was_stored(settings: WorkerSettings, number: int, worker: Worker, behind: int) -> bool:
+    """Has the generation read what ClickHouse had? Then its worker is started again and goes on with the log."""
+    from sinks.verify import cut
+
+    own = Generation(number)
+    # Markers of transactions are behind the last record: near the end it is worth to look.
+    if behind > NEAR or asyncio.run(cut.unread(settings, own.group("identity"), own.stored.name)):
+        return False
+    worker.stop()
+    generations.filled(settings, number)
+    worker.start()
+    return True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ingest.clock import in_zone, milliseconds, moment, occurred, skew
@@ -16,7 +15,7 @@ from ingest.read import Record, depth, read
 from ingest.rejected import Rejected, is_kept
 from ingest.source import Source
 from ingest.validation import FIELDS, refuses_analytics, validated
-from schemas.codec import StoredStruct, encode, encode_sorted
+from schemas.codec import StoredStruct, content_of, encode
 from schemas.identity import DEFAULT_KINDS, Kinds, address, normalise
 from schemas.touchpoint import MAX_DEPTH, MAX_TOUCHPOINT_BYTES
 
@@ -146,7 +145,7 @@ def recognisable(draft: _Draft) -> Rejected | None:
     touchpoint.sent_at = None
     if occurred_at is not None:
         touchpoint.occurred_at = milliseconds(occurred_at)
-    draft.content = blake2b(encode_sorted(touchpoint), digest_size=16).hexdigest()
+    draft.content = content_of(touchpoint)
     draft.event_id = draft.source.event_id(touchpoint.event_id or f"content:{draft.content}")
     touchpoint.sent_at = None if sent is None else milliseconds(sent)
     return None

@@ -19,7 +19,7 @@ from processors.stitching import StitchPartition
 from runtime.chunked.leg import Leg
 from runtime.chunked.settings import StoreSettings
 from runtime.chunked.worker import EXIT_FAILURE, run_legs
-from runtime.kafka import partition_counts, wait_for_broker
+from runtime.kafka import partition_counts, reader, wait_for_broker
 from runtime.logging import configure
 from schemas import topics
 from schemas.definition import Definition, DefinitionsError, load_definitions
@@ -42,6 +42,7 @@ class IdentityLeg:
     partitions: int
     refused: frozenset[str] = frozenset()  # addresses that have their dead letter from another generation
     replay_from: int = 0  # ms: what was appended earlier may be from before a resize
+    filling: bool = False  # it reads what ClickHouse had, and the log after that
 
     @property
     def name(self) -> str:
@@ -50,7 +51,8 @@ class IdentityLeg:
     @property
     def sources(self) -> tuple[str, ...]:
         own = topics.Generation(self.settings.generation)
-        return tuple(own.topic(one).name for one in (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS))
+        touchpoints = own.stored if self.filling else topics.TOUCHPOINTS
+        return touchpoints.name, *(own.topic(one).name for one in (topics.IDENTITY, topics.COMMANDS))
 
     @property
     def changelog(self) -> str:
@@ -103,22 +105,27 @@ class StitchLeg:
         )
 
 
-def legs(settings: WorkerSettings, partitions: int, refused: frozenset[str] = frozenset()) -> dict[str, Leg]:
+def legs(
+    settings: WorkerSettings, partitions: int, refused: frozenset[str] = frozenset(), *, filling: bool = False
+) -> dict[str, Leg]:
     """Both legs by their names in generation 1. Raises DefinitionsError, KindsError."""
     definitions, kinds = load_definitions(settings.definitions), settings.kinds
     started = 0 if settings.generation == 1 else int(time.time() * 1000)
     return {
-        "identity": IdentityLeg(settings, definitions, kinds, partitions, refused, started),
+        "identity": IdentityLeg(settings, definitions, kinds, partitions, refused, started, filling),
         "stitch": StitchLeg(settings, definitions, partitions),
     }
 
 
-async def _found(settings: WorkerSettings) -> tuple[int, frozenset[str]]:
-    """Partitions of the line; addresses that have their dead letter already, where another generation may have been there."""
+async def _found(settings: WorkerSettings) -> tuple[int, frozenset[str], bool]:
+    """Partitions of the line; addresses that have their dead letter already, where another generation may have been there; is
+    ours being built from what ClickHouse had?"""
     await wait_for_broker(settings)
     counts = await partition_counts(settings, [topics.TOUCHPOINTS.name, topics.DEAD_LETTERS.name])
     refused = await refused_addresses(settings) if settings.generation > 1 else frozenset()
-    return counts[topics.TOUCHPOINTS.name], refused
+    async with reader(settings) as consumer:
+        filling = topics.Generation(settings.generation).stored.name in await consumer.topics()
+    return counts[topics.TOUCHPOINTS.name], refused, filling
 
 
 def run(only: str | None = None) -> int:
@@ -130,9 +137,9 @@ def run(only: str | None = None) -> int:
         return 2
     configure("worker", settings.log_level)
     try:
-        chosen = {
-            name: leg for name, leg in legs(settings, *asyncio.run(_found(settings))).items() if only in (None, name)
-        }
+        partitions, refused, filling = asyncio.run(_found(settings))
+        found = legs(settings, partitions, refused, filling=filling)
+        chosen = {name: leg for name, leg in found.items() if only in (None, name)}
     except (DefinitionsError, KindsError) as error:
         log.error("not started: a file of settings cannot be used", error=str(error))
         return 2

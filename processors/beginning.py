@@ -1,19 +1,22 @@
-"""What a new generation begins with: it knows who was erased before it reads the first touchpoint.
+"""What a new generation begins with: it knows who was erased before it reads the first touchpoint; and if it is built from
+ClickHouse, where it reads on in the log, and what became of everything before.
 
-Otherwise it would take the touchpoints of the erased that the log still has, say their names once more, and take them back when
+It would otherwise take the touchpoints of the erased that the log still has, say their names once more, and take them back when
 it comes to the order; what was written of them meanwhile would have to be erased again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import msgspec
 from aiokafka import TopicPartition
 
+from processors.counting import kept, published
+from processors.cutting import Cut
 from processors.erased import Erasures
-from processors.identity import closed
+from processors.identity import COUNT, closed
 from runtime.chunked.leg import Output
 from runtime.chunked.transaction import Transaction, commit, fence
 from runtime.kafka import partition_counts, partition_of, read_topic, reader
@@ -22,6 +25,7 @@ from schemas import topics
 from schemas.erasure import Erase
 from schemas.messages import Command
 
+_SOURCES = (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS)
 _commands = msgspec.json.Decoder(Command)
 
 
@@ -43,21 +47,17 @@ def states(erasures: Iterable[Erase], partitions: int) -> list[dict[bytes, bytes
     return [one.take_state() | closing for one, closing in zip(kept, events, strict=True)]
 
 
-async def begin(kafka: KafkaSettings, generation: int) -> int:
+async def begin(kafka: KafkaSettings, generation: int, cut: Cut | None = None) -> int:
     """Write it, with the positions that belong to it, unless the generation has begun; how many orders it knows.
 
-    Raises KafkaError.
+    Without a `cut` it reads the log from its beginning and counts from nothing. Raises KafkaError.
     """
     own = topics.Generation(generation)
     group, changelog = own.group("identity"), own.topic(topics.IDENTITY_CHANGELOG).name
-    sources = [own.topic(topic).name for topic in (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS)]
-    counts = await partition_counts(kafka, sources)
-    places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-    async with reader(kafka, group_id=group) as consumer:
-        consumer.assign(places)
-        if any([await consumer.committed(place) is not None for place in places]):
-            return 0
-        begins = await consumer.beginning_offsets(places)
+    counts = await partition_counts(kafka, [own.topic(topic).name for topic in _SOURCES])
+    begins = await _begins(kafka, group, counts)
+    if begins is None:
+        return 0
     orders = []
     for record in await read_topic(kafka, topics.COMMANDS.name):
         try:
@@ -65,16 +65,30 @@ async def begin(kafka: KafkaSettings, generation: int) -> int:
         except msgspec.MsgspecError:
             continue  # the leg refuses it when it comes to it
         orders += [said] if isinstance(said, Erase) else []
-    if not orders:
+    if not orders and cut is None:
         return 0
     outputs = [
         Output(changelog, number, key, value)
         for number, state in enumerate(states(orders, counts[topics.TOUCHPOINTS.name]))
         for key, value in state.items()
     ]
+    for partition, counted in cut.counts if cut else ():
+        outputs.append(Output(changelog, partition, *kept(COUNT, counted)))
+        outputs.append(Output(topics.LEDGER.name, partition, *published(counted)))
+    begins |= cut.positions if cut else {}
     producer = await fence(kafka, f"{group}-begin")
     try:
         await commit(producer, Transaction(TopicPartition(changelog, 0), {}, outputs, begins, group))
     finally:
         await producer.stop()
     return len(orders)
+
+
+async def _begins(kafka: KafkaSettings, group: str, counts: Mapping[str, int]) -> dict[TopicPartition, int] | None:
+    """Where the logs begin; None if the group has been there. `counts`: partitions of each topic."""
+    places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    async with reader(kafka, group_id=group) as consumer:
+        consumer.assign(places)
+        if any([await consumer.committed(place) is not None for place in places]):
+            return None
+        return dict(await consumer.beginning_offsets(places))

@@ -36,12 +36,34 @@ class Counting:
         """What has changed since this was last asked: put into the state, and as records of the topic."""
         records = []
         for source, hour in self._changed:
-            key = f"{self._leg}·{self._generation}·{self._partition}·{source}·{hour}".encode()
-            counted = Counted(
-                self._leg, int(self._generation), int(self._partition), source, hour, self._counts[source, hour]
-            )
-            value = encode(counted)
-            state[self._prefix + f"{hour}·{source}".encode()] = value
-            records.append((key, value))
+            counts = self._counts[source, hour]
+            counted = Counted(self._leg, int(self._generation), int(self._partition), source, hour, counts)
+            key, value = kept(self._prefix, counted)
+            state[key] = value
+            records.append((published(counted)[0], value))
         self._changed.clear()
         return records
+
+
+class Carried(Counting):
+    """For touchpoints that the generation before has counted, and whose counts this one began with: counts only who is
+    refused now and was not then."""
+
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+
+    def count(self, source: str, arrived: int, decision: Decision, more: int = 1) -> None:
+        if decision == "rejected":
+            self._counting.count(source, arrived, "stored", -more)
+            self._counting.count(source, arrived, "rejected", more)
+
+
+def kept(prefix: bytes, counted: Counted) -> tuple[bytes, bytes]:
+    """The state record of a count: its key and its value."""
+    return prefix + f"{counted.hour}·{counted.source}".encode(), encode(counted)
+
+
+def published(counted: Counted) -> tuple[bytes, bytes]:
+    """The record of the topic `ledger`: its key and its value."""
+    where = (counted.leg, counted.generation, counted.partition, counted.source, counted.hour)
+    return "·".join(map(str, where)).encode(), encode(counted)

@@ -22,12 +22,13 @@ from uuid import UUID
 import msgspec
 
 from processors.coding import Coding
-from processors.counting import Counting
+from processors.counting import Carried, Counting
 from processors.dead_letters import DeadLetters, decode_each
 from processors.erased import MARKS, PARTNERS, SUPPRESSED, Erasures
 from processors.homes import BLOCKED, ERASED, HOME, LAST_REVISION, Fact, Homes
 from processors.names import ACTOR, HEARD, LINK, Names
 from processors.stitching import DefinitionsChanged
+from processors.stored import as_appended
 from processors.whos import WHO, Whos
 from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
@@ -148,6 +149,7 @@ class IdentityPartition:
         self._identity, self._people, self._identities = (
             own.topic(topic).name for topic in (IDENTITY, PEOPLE, IDENTITIES)
         )
+        self._stored = own.stored.name
         self._resized_before = resized_before
         self._dead_letters = dead_letters
         self._base = generation << 48
@@ -250,6 +252,10 @@ class IdentityPartition:
             self._open()
         if chunk.topic == TOUCHPOINTS.name:
             self._take_touchpoints(chunk)
+        elif chunk.topic == self._stored:
+            counting, self._counting = self._counting, Carried(self._counting)
+            self._take_touchpoints(as_appended(chunk))
+            self._counting = counting
         elif chunk.topic == self._identity:
             messages, refused = decode_each(_messages, chunk, self._dead_letters)
             self._out += refused
@@ -372,7 +378,8 @@ class IdentityPartition:
             if key is not None and partition_of(key, self._partitions) != self._number:
                 raise Resized(
                     f"touchpoints/{self._number}/{offset} was stored before the topics were resized and belongs to another "
-                    "partition now: this log cannot be replayed any more"
+                    f"partition now: this log cannot be replayed any more; `desireline replay drop {self._generation}`, then "
+                    "`desireline replay start --from clickhouse`"
                 )
 
     def _order_kinds(self, given: tuple[str, ...]) -> _Ordered:

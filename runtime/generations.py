@@ -57,28 +57,60 @@ def existing(kafka: KafkaSettings) -> list[int]:
         return sorted({number for name, number in map(topics.split, admin.list_topics()) if name in plain})
 
 
-def create(kafka: KafkaSettings, generation: int) -> list[str]:
+def create(kafka: KafkaSettings, generation: int, *, stored: bool = False) -> list[str]:
     """Make its topics, with as many partitions as the touchpoints have; names of those created.
 
-    Raises CannotReplay unless the log has every touchpoint that the generation has still to read, and KafkaError.
+    Raises CannotReplay unless the log has every touchpoint that the generation has still to read, and KafkaError. `stored`: it
+    begins with those that ClickHouse has, for which it gets one topic more; the log may begin anywhere.
     """
     with _admin(kafka) as admin:
         begins = _offsets(admin, [topics.TOUCHPOINTS.name], EARLIEST)
         committed = _committed(admin, topics.Generation(generation).group("identity"))
     for tp, begin in sorted(begins.items()):
-        if begin > committed.get(tp, 0):
+        if begin <= committed.get(tp, 0):
+            continue
+        if tp in committed:
             raise CannotReplay(
-                f"the log of touchpoints does not begin at its beginning any more (partition {tp.partition} at {begin}): older "
-                "touchpoints are in ClickHouse alone, and this release cannot replay from there"
+                f"generation {generation} has read partition {tp.partition} of touchpoints up to {committed[tp]}, but the log "
+                f"begins at {begin} now: desireline replay drop {generation}, then desireline replay start --from clickhouse"
             )
-    own = topics.Generation(generation).own
-    return create_topics(kafka, [TopicSpec(topic.name, len(begins), topic.config) for topic in own])
+        if not stored:
+            raise CannotReplay(
+                f"the log of touchpoints does not begin at its beginning any more (partition {tp.partition} at {begin}), older "
+                "touchpoints are in ClickHouse: desireline replay start --from clickhouse"
+            )
+    own = topics.Generation(generation)
+    wanted = (own.stored, *own.own) if stored else own.own  # first: whoever sees the others must see it too
+    return create_topics(kafka, [TopicSpec(topic.name, len(begins), topic.config) for topic in wanted])
+
+
+def filling(kafka: KafkaSettings) -> list[int]:
+    """The generations that still read what ClickHouse has, and have read nothing of the log. Raises KafkaError."""
+    with _admin(kafka) as admin:
+        found = [topics.split(name) for name in admin.list_topics()]
+    return sorted(number for name, number in found if name == topics.TOUCHPOINTS.name and number > 1)
+
+
+def filled(kafka: KafkaSettings, generation: int) -> None:
+    """It has read what ClickHouse had: take the topic away, so that its workers go on with the log. Safe to repeat.
+
+    Raises InUse while workers of it are running, and KafkaError.
+    """
+    require_idle(kafka, generation)
+    name = topics.Generation(generation).stored.name
+    with _admin(kafka) as admin:
+        if name in admin.list_topics():
+            admin.delete_topics([name])
+        while name in admin.list_topics():
+            time.sleep(0.1)
 
 
 def progress(kafka: KafkaSettings, generation: int, sink_group: str) -> list[Progress]:
     """How far each leg of the generation, and the sink with its journeys, has come. Raises KafkaError."""
     own = topics.Generation(generation)
     reads = [(own.group(leg), leg, own.topic(topic).name) for leg, topic in READS]
+    if generation in filling(kafka):
+        reads[0] = own.group("identity"), "identity", own.stored.name
     reads.append((sink_group, "sink", own.topic(topics.JOURNEYS).name))
     with _admin(kafka) as admin:
         ends = _offsets(admin, [topic for _, _, topic in reads], LATEST)
@@ -106,11 +138,11 @@ def delete(kafka: KafkaSettings, generation: int, sink_group: str) -> None:
     """
     own = topics.Generation(generation)
     with _admin(kafka) as admin:
-        names = {topic.name for topic in own.own}
+        names = {topic.name for topic in (*own.own, own.stored)}
         there = sorted(names & set(admin.list_topics()))
         if there:
             admin.delete_topics(there)
-        groups = [own.group(leg) for leg, _ in READS]
+        groups = [own.group(leg) for leg, _ in READS] + [own.group("replay")]
         for group, error in admin.delete_groups(groups).items() if groups else ():
             if error not in (None, "OK") and "NotFound" not in str(error):
                 raise KafkaError(f"group {group} was not deleted: {error}")

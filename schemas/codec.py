@@ -10,6 +10,7 @@ from __future__ import annotations
 import types
 from datetime import datetime
 from functools import cache
+from hashlib import blake2b
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
@@ -101,3 +102,8 @@ StoredReader: Any = msgspec.defstruct("StoredReader", [], bases=(StoredStruct,),
 encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 decode_stored = msgspec.json.Decoder(StoredReader)
+
+
+def content_of(sent: Any) -> str:
+    """The hash by which a resend is told from other content: of a TouchpointStruct without `sent_at`, its time in ms."""
+    return blake2b(encode_sorted(sent), digest_size=16).hexdigest()

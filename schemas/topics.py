@@ -122,6 +122,13 @@ class Generation:
         return leg if self.number == 1 else f"{leg}.g{self.number}"
 
     @property
+    def stored(self) -> Topic:
+        """Touchpoints from ClickHouse, while the generation is being built from there: the log of then is not enough."""
+        return replace(
+            TOUCHPOINTS, name=f"{TOUCHPOINTS.name}.g{self.number}", writer="replay", holds="touchpoints from ClickHouse"
+        )
+
+    @property
     def own(self) -> tuple[Topic, ...]:
         """The topics that nobody else has: they go when the generation goes."""
         return tuple(self.topic(topic) for topic in _OWN)

@@ -33,6 +33,11 @@ class Differing(NamedTuple):
     only_other: int
     otherwise: int
 
+    @property
+    def apart(self) -> int:
+        """All but those that are alike."""
+        return self.only_one + self.only_other + self.otherwise
+
 
 def live(reader: Reader) -> int:
     """The generation that every view shows. Raises the driver's errors."""
@@ -82,6 +87,11 @@ def differing(reader: Reader, table: str, one: int, other: int, as_of: int) -> D
     )
     parameters = {"one": one, "other": other} | ({"as_of": as_of} if table == "journeys" else {})
     return Differing(*reader.ask(query("differing").replace("<rows>", " UNION ALL ".join(sides)), parameters).rows[0])
+
+
+def leftover(reader: Reader, one: int, other: int) -> int:
+    """How many of the identifiers that differ are carried by no touchpoint any more. Raises the driver's errors."""
+    return int(reader.ask(query("leftover_identities"), {"one": one, "other": other}).rows[0][0])
 
 
 def drop(client: Any, generation: int) -> int:

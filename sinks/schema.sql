@@ -491,6 +491,7 @@ CREATE TABLE touchpoints
     `stream` String CODEC(ZSTD(1)),
     `sequence` Nullable(Int32) CODEC(ZSTD(1)),
     `revision` UInt32 CODEC(ZSTD(1)),
+    `content` FixedString(16) CODEC(NONE),
     `page` String CODEC(ZSTD(1)),
     `referrer` String CODEC(ZSTD(1)),
     `campaign` LowCardinality(String),

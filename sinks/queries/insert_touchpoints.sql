@@ -3,13 +3,14 @@
 INSERT INTO touchpoints
 (
     event_id, source, source_event_id, address, identifiers, channel, name, occurred_at, received_at, sent_at, clock, stream,
-    sequence, revision, page, referrer, campaign, store, agent, queue, device, locale, amount, currency, feedback, score,
-    sentiment, feedback_text, feedback_about, consent_analytics, consent_marketing, properties, version, is_deleted
+    sequence, revision, content, page, referrer, campaign, store, agent, queue, device, locale, amount, currency, feedback,
+    score, sentiment, feedback_text, feedback_about, consent_analytics, consent_marketing, properties, version, is_deleted
 )
 SELECT
     event_id, source, source_event_id, address, identifiers, channel, name,
     fromUnixTimestamp64Milli(occurred_at, 'UTC'), fromUnixTimestamp64Milli(received_at, 'UTC'),
     fromUnixTimestamp64Milli(sent_at, 'UTC'), if(clock = '', 'as_sent', clock), stream, sequence, revision,
+    toFixedString(unhex(content), 16),
     tupleElement(context, 'page'), tupleElement(context, 'referrer'), tupleElement(context, 'campaign'),
     tupleElement(context, 'store'), tupleElement(context, 'agent'), tupleElement(context, 'queue'),
     tupleElement(context, 'device'), tupleElement(context, 'locale'),
@@ -23,7 +24,7 @@ FROM input('
     event_id UUID, source LowCardinality(String), source_event_id String, address String,
     identifiers Map(LowCardinality(String), String), channel LowCardinality(String), name LowCardinality(String),
     occurred_at Int64, received_at Int64, sent_at Nullable(Int64), clock LowCardinality(String), stream String,
-    sequence Nullable(Int32), revision UInt32, retracted Bool,
+    sequence Nullable(Int32), revision UInt32, content String, retracted Bool,
     context Tuple(page String, referrer String, campaign String, store String, agent String, queue String, device String,
                   locale String),
     value Tuple(amount Int64, currency String),

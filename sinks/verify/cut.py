@@ -54,6 +54,11 @@ async def sunk(kafka: KafkaSettings, sink_group: str, seconds: float, generation
     return await _caught_up(kafka, sink_group, read, time.monotonic() + seconds)
 
 
+async def unread(kafka: KafkaSettings, group: str, topic: str) -> str:
+    """What of the topic a group has not committed now, "" if nothing. Raises KafkaError."""
+    return await _caught_up(kafka, group, [topic], time.monotonic())
+
+
 class Ordered(NamedTuple):
     """What operators have ordered: the identifiers that are blocked, and what is erased; up to when deadlines have passed."""
 
