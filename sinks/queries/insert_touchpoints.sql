@@ -10,7 +10,7 @@ SELECT
     event_id, source, source_event_id, address, identifiers, channel, name,
     fromUnixTimestamp64Milli(occurred_at, 'UTC'), fromUnixTimestamp64Milli(received_at, 'UTC'),
     fromUnixTimestamp64Milli(sent_at, 'UTC'), if(clock = '', 'as_sent', clock), stream, sequence, revision,
-    toFixedString(unhex(content), 16),
+    toFixedString(substring(unhex(content), 1, 16), 16),
     tupleElement(context, 'page'), tupleElement(context, 'referrer'), tupleElement(context, 'campaign'),
     tupleElement(context, 'store'), tupleElement(context, 'agent'), tupleElement(context, 'queue'),
     tupleElement(context, 'device'), tupleElement(context, 'locale'),
