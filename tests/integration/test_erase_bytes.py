@@ -27,7 +27,7 @@ from sinks.reader import connect
 from tests.integration.test_erase import erased, quickly
 from tests.line import Line
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
 SOURCE = "shop"
 KEPT_MS = 60_000
