@@ -1,13 +1,14 @@
 # make setup   the virtual environment, with everything
 # make demo    a live journey funnel on this machine, from nothing but Python
 # make test    every check and every test, integration tests on real servers included
+# make long    the tests that take minutes each: erasure to the last byte, a replay from ClickHouse, an alert end to end
 # make prove NAME=chunked   a long proof; figures go to docs/evidence/
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help setup demo check test prove
+.PHONY: help setup demo check test long prove
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -29,6 +30,9 @@ check: $(STAMP)
 
 test: check
 	$(BIN)/pytest
+
+long: $(STAMP)
+	$(BIN)/pytest -m long
 
 prove: $(STAMP)
 	$(BIN)/python -m tests.prove.$(NAME) $(ARGS)

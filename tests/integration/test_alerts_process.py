@@ -192,6 +192,7 @@ class Process:
                 assert process.wait(20) == 0, self._log.read_text()
 
 
+@pytest.mark.long
 def test_an_alert_reaches_topic_and_webhook_once_and_is_resolved_after_a_restart(
     tables: Tables, kafka: Kafka, receiver: Receiver, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from sinks.reader import connect
 from tests.line import Line
 from tests.sender import Sender, batches
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
 SOURCE = "vivan_los_tacos"
 MINUTE = 60_000

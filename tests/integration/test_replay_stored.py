@@ -36,7 +36,7 @@ from tests.integration.test_replay import (
 )
 from tests.line import Line
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
 FROM_CLICKHOUSE = ("--from", "clickhouse")
 LEDGER = (
