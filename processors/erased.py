@@ -91,8 +91,8 @@ class Erasures:
             self._places[MARKS + device] = one.home.place
         for mark in marks:
             device, event = bytes.fromhex(mark.device.id), bytes.fromhex(mark.event_id)
-            order = ORDER.pack(mark.at, mark.sequence + 1, event)
-            if self._marks.get(device, {}).get(event) != order:
+            order, known = ORDER.pack(mark.at, mark.sequence + 1, event), self._marks.get(device, {}).get(event)
+            if known is None or (known != order and mark.at != SEEN_NOBODY):  # who was seen stays seen
                 fresh.setdefault(device, {})[event] = order
             self._places[MARKS + device] = mark.device.place
         for device, events in fresh.items():

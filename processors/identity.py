@@ -535,14 +535,13 @@ class IdentityPartition:
         hashes = frozenset(map(bytes.fromhex, message.names))
         self._erased.suppress(hashes, message.at)
         partners = self._erased.partner(message.partners)
-        for closed in message.events:
-            self._close_event(closed)
+        for gone in message.events:
+            self._close_event(gone)
         counted = {one.event_id: one for one in message.gone}
         fresh = self._erased.mark(message.gone, message.marks)
         for event in self._homes.mark(fresh, self._now):
-            gone = counted.get(event.hex())
-            if gone is not None:
-                self._count_erased(gone)
+            if event.hex() in counted:
+                self._count_erased(counted[event.hex()])
         known = self._names.known().union(self._whos.all_names(), self._homes.of_names())
         names = {name for name in known if self._digest(name) in hashes} if hashes else set()
         self._homes.unname(names, self._now)

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from processors.beginning import states
-from schemas.erasure import Erase, Stored, plan
+from processors.erased import Erasures
+from schemas.erasure import Erase, Gone, Mark, Stored, plan
 from schemas.identity import Kinds, person_id
 from schemas.resolve import NOTHING_ERASED, Erased, Sighted, is_erased, newest, resolve
 from tests.identity_world import SECRET, Sent, World, expected, hashed
@@ -198,3 +199,12 @@ def test_nobody_else_changes_hands(given: Histories, kinds: Kinds, seed: int) ->
     assert person not in after.owners.values()
     for identifier, owner in after.identities.items():
         assert owner == before.identities[identifier] or before.identities[identifier] == person
+
+
+def test_a_sighting_that_was_kept_is_not_lost_to_an_order_that_knows_of_none() -> None:
+    device, event = hashed("anonymous_id:0"), f"{1:032x}"
+    erased = Erasures(lambda identifier: person_id(identifier, SECRET).bytes)
+    erased.mark([], [Mark(device, 10**12, 3, event)])
+    kept = dict(erased.marks("anonymous_id:0"))
+    assert not erased.mark([Gone(event, device, "web", 1_000)], [Mark(device, 0, -1, event)])
+    assert erased.marks("anonymous_id:0") == kept
