@@ -41,16 +41,14 @@ class Erased:
         """Take note of a record of the topic `commands`. What is no erasure is for others; to hear one twice is harmless."""
         try:
             said = _command.decode(value or b"")
-            if not isinstance(said, Erase):
-                return
-            names = [bytes.fromhex(name) for name in said.names]
-            events = [bytes.fromhex(gone.event_id) for gone in said.gone]
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return  # the identity leg refuses it
-        for name in names:
+        if not isinstance(said, Erase):
+            return
+        for name in map(bytes.fromhex, said.names):
             self._until[name] = max(self._until.get(name, -1), said.at)
             self._latest = max(self._latest, said.at)
-        self._events.update(events)
+        self._events.update(bytes.fromhex(gone.event_id) for gone in said.gone)
 
     def refuses(self, event_id: str, identifiers: Mapping[str, str], occurred_at: int, kinds: Kinds) -> Rejected | None:
         """Why a touchpoint may not come in: its stored id, its normal identifiers, when it occurred in ms UTC.

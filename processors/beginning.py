@@ -10,23 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-import msgspec
 from aiokafka import TopicPartition
 
 from processors.counting import kept, published
 from processors.cutting import Cut
 from processors.erased import Erasures
 from processors.identity import COUNT, closed
+from runtime import commands
 from runtime.chunked.leg import Output
 from runtime.chunked.transaction import Transaction, commit, fence
-from runtime.kafka import partition_counts, partition_of, read_topic, reader
+from runtime.kafka import partition_counts, partition_of, reader
 from runtime.settings import KafkaSettings
 from schemas import topics
 from schemas.erasure import Erase
-from schemas.messages import Command
 
 _SOURCES = (topics.TOUCHPOINTS, topics.IDENTITY, topics.COMMANDS)
-_commands = msgspec.json.Decoder(Command)
 
 
 def states(erasures: Iterable[Erase], partitions: int) -> list[dict[bytes, bytes | None]]:
@@ -58,13 +56,7 @@ async def begin(kafka: KafkaSettings, generation: int, cut: Cut | None = None) -
     begins = await _begins(kafka, group, counts)
     if begins is None:
         return 0
-    orders = []
-    for record in await read_topic(kafka, topics.COMMANDS.name):
-        try:
-            said = _commands.decode(record.value or b"")
-        except msgspec.MsgspecError:
-            continue  # the leg refuses it when it comes to it
-        orders += [said] if isinstance(said, Erase) else []
+    orders = [said for _, said in await commands.ordered(kafka) if isinstance(said, Erase)]
     if not orders and cut is None:
         return 0
     outputs = [

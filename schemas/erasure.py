@@ -22,6 +22,7 @@ from schemas.person import Id
 from schemas.resolve import Sighted
 
 Place = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class Hashed(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -37,15 +38,15 @@ class Gone(msgspec.Struct, frozen=True, gc=False, array_like=True):
     event_id: Id
     home: Hashed
     source: str
-    arrived: int
+    arrived: Moment
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Somebody was named on this device by this touchpoint; or, with `at` 0, nobody was, but the device knows of it."""
 
     device: Hashed
-    at: int  # ms UTC
-    sequence: int
+    at: Moment  # ms UTC
+    sequence: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 2)]
     event_id: Id
 
 
@@ -63,13 +64,25 @@ class Erase(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field
     """
 
     erasure_id: str
-    at: int  # ms UTC: what occurred up to then is meant
+    at: Moment  # ms UTC: what occurred up to then is meant
     names: list[Id]
     gone: list[Gone]
     marks: list[Mark] = []
     partners: list[Partner] = []
     by: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """ValueError unless every id is hex: to whoever decodes it, a record that is no erasure, not one to stumble over."""
+        ids = [*self.names]
+        for one in self.gone:
+            ids += one.event_id, one.home.id
+        for mark in self.marks:
+            ids += mark.event_id, mark.device.id
+        for partner in self.partners:
+            ids += partner.name.id, partner.partner
+        if any(len(bytes.fromhex(one)) != 16 for one in ids):  # which passes over blanks
+            raise ValueError("an id that is not 32 hex digits")
 
     @property
     def key(self) -> str:

@@ -8,19 +8,16 @@ from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
-from runtime.kafka import partition_counts, partition_of, place_of, read_topic
+from runtime import commands
+from runtime.kafka import partition_counts, partition_of, place_of
 from runtime.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.erasure import Erase, Hashed, Stored, plan
-from schemas.messages import Command
 from schemas.topics import COMMANDS
 from sinks.erasing.who import Identifiers, People
 
 AT_ONCE = 5_000  # touchpoints and names of a record: 1.5 MB, with marks on one or two devices each
 MAX_BYTES = 8 << 20  # what the topic takes
-_commands = msgspec.json.Decoder(Command)
 
 
 class Order(NamedTuple):
@@ -93,14 +90,8 @@ def _parts(people: People, stored: Mapping[UUID, Collection[Stored]]) -> Iterato
 
 async def given(kafka: KafkaSettings) -> set[UUID]:
     """The events of all erasures that were ever ordered. Raises KafkaError."""
-    found: set[UUID] = set()
-    for record in await read_topic(kafka, COMMANDS.name):
-        try:
-            said = _commands.decode(record.value or b"")
-            found |= {UUID(gone.event_id) for gone in said.gone} if isinstance(said, Erase) else set()
-        except ValueError:
-            continue  # the identity leg has refused it
-    return found
+    erasures = [said for _, said in await commands.ordered(kafka) if isinstance(said, Erase)]
+    return {UUID(gone.event_id) for said in erasures for gone in said.gone}
 
 
 async def send(kafka: KafkaSettings, orders: Collection[Erase], sent: Callable[[int], None]) -> None:

@@ -15,11 +15,12 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from runtime import commands
 from runtime.kafka import partition_counts, read_topic, reader, with_records
 from runtime.settings import KafkaSettings
 from schemas import topics
 from schemas.erasure import Erase
-from schemas.messages import Block, Command
+from schemas.messages import Block
 from sinks.rows import TABLES
 from sinks.verify.erased import Erased
 
@@ -90,23 +91,16 @@ async def deadlines_at(kafka: KafkaSettings, generation: int) -> int:
     return min(found.values())
 
 
-_command = msgspec.json.Decoder(Command)
-
-
 async def ordered(kafka: KafkaSettings, secret: bytes, generation: int = 1) -> Ordered:
     """What operators have ordered up to now: of an identifier's blocks the last counts, of erasures all; and how far deadlines
     are. Raises KafkaError."""
     newest: dict[str, tuple[int, bool]] = {}
     erasures: list[Erase] = []
-    for record in await read_topic(kafka, topics.COMMANDS.name):
-        try:
-            said = _command.decode(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue  # the identity leg has refused it
+    for at, said in await commands.ordered(kafka):
         if isinstance(said, Block):
             # By time, not by place: a topic that was given more partitions may have an identifier's orders in two of them.
-            if record.timestamp >= newest.get(said.identifier, (0, False))[0]:
-                newest[said.identifier] = record.timestamp, said.blocked
+            if at >= newest.get(said.identifier, (0, False))[0]:
+                newest[said.identifier] = at, said.blocked
         else:
             erasures.append(said)
     blocked = frozenset(identifier for identifier, (_, block) in newest.items() if block)

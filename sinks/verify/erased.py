@@ -19,17 +19,14 @@ class Erased:
     """All erasures together; about 100 bytes for each touchpoint that was erased."""
 
     def __init__(self, secret: bytes = b"", erasures: Iterable[Erase] = ()) -> None:
-        """`secret` as the worker has it. An erasure with an id that is not hex is left out: the identity leg has refused it."""
+        """`secret` as the worker has it."""
         self.hashed = lru_cache(HASHES_KEPT)(lambda identifier: person_id(identifier, secret).bytes)
         self.until: dict[bytes, int] = {}  # name → ms UTC
         self.events: set[bytes] = set()
         self.marks: dict[bytes, list[Order]] = {}  # by device
         self.partners: dict[bytes, set[bytes]] = {}  # of a name that stays
         for erase in erasures:
-            try:
-                self._add(erase)
-            except ValueError:
-                continue
+            self._add(erase)
         self._latest = max(self.until.values(), default=-1)
 
     def __bool__(self) -> bool:
@@ -52,14 +49,10 @@ class Erased:
 
     def _add(self, erase: Erase) -> None:
         read = bytes.fromhex
-        names = [read(name) for name in erase.names]
-        events = [read(gone.event_id) for gone in erase.gone]
-        marks = [(read(mark.device.id), (mark.at, mark.sequence, read(mark.event_id))) for mark in erase.marks]
-        partners = [(read(one.name.id), read(one.partner)) for one in erase.partners]
-        for name in names:
+        for name in map(read, erase.names):
             self.until[name] = max(self.until.get(name, -1), erase.at)
-        self.events.update(events)
-        for device, order in marks:
-            self.marks.setdefault(device, []).append(order)
-        for name, partner in partners:
-            self.partners.setdefault(name, set()).add(partner)
+        self.events.update(read(gone.event_id) for gone in erase.gone)
+        for mark in erase.marks:
+            self.marks.setdefault(read(mark.device.id), []).append((mark.at, mark.sequence, read(mark.event_id)))
+        for one in erase.partners:
+            self.partners.setdefault(read(one.name.id), set()).add(read(one.partner))

@@ -18,6 +18,7 @@ from processors.stitching import DefinitionsChanged
 from runtime.chunked.leg import Chunk, Output
 from schemas.codec import encode
 from schemas.definition import Definition, load_definitions
+from schemas.erasure import Erase, Gone, Hashed, Mark
 from schemas.identity import person_id
 from schemas.messages import Advert
 from schemas.person import Assigned, PersonMessage, ReadTo
@@ -132,6 +133,26 @@ def test_bad_records_become_dead_letters_and_cost_no_neighbour() -> None:
     out = feed(leg(), [stored(1), *bad, stored(2)])
     assert [m.event_id for m in said(out)] == [UUID(int=2).hex, UUID(int=3).hex]
     assert {letter["address"] for letter in letters(out)} == {f"touchpoints/0/{n}" for n in range(1, len(bad) + 1)}
+
+
+def test_an_erasure_that_cannot_be_meant_becomes_a_dead_letter_and_costs_no_neighbour() -> None:
+    home, event = Hashed("ab" * 16, 7), UUID(int=2).hex
+    name = person_id("email:ada@example.com", SECRET).hex
+    good = encode(Erase("e", T0, [name, "ab" * 16], [Gone(event, home, "web", T0)], [Mark(home, T0, 3, event)]))
+    bad = [
+        good.replace(b"ab" * 16, b"x" * 32),
+        good.replace(b"ab" * 16, b"ab " * 10 + b"ab"),
+        good.replace(event.encode(), b"z" * 32),
+        good.replace(b'"at":', b'"at":-'),
+        good.replace(b",3,", b",-7,"),
+        good.replace(b",7]", b",-7]"),
+    ]
+    assert good not in bad
+    partition, out = leg(), list[Output]()
+    partition.take(Chunk("commands", 0, list(range(7)), [T0] * 7, [None] * 7, [*bad, good]))
+    out += partition.collect(T0)[1]
+    assert {letter["address"] for letter in letters(out)} == {f"commands/0/{n}" for n in range(len(bad))}
+    assert not said(feed(partition, [stored(1)])), "the good one was obeyed"
 
 
 def test_it_says_how_far_it_has_read_to_every_partition_and_not_too_often() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -100,11 +101,11 @@ def test_a_name_with_very_many_partners_keeps_few_of_them() -> None:
     assert found.person["email:7"] == "email:7"
 
 
-def test_an_erasure_with_an_id_that_is_none_is_left_out_whole() -> None:
+def test_an_erasure_with_an_id_that_is_none_is_none() -> None:
     name = "email:ada@example.org"
-    wrong = Erase("1", BEGIN, [hashed(name).id], [Gone("x" * 32, hashed(name), "shop", 0)])
-    assert not Erased(SECRET, [wrong])
-    right = Erased(SECRET, [wrong, Erase("2", BEGIN, [hashed(name).id], [])])
+    with pytest.raises(ValueError, match="hex"):
+        Erase("1", BEGIN, [hashed(name).id], [Gone("x" * 32, hashed(name), "shop", 0)])
+    right = Erased(SECRET, [Erase("2", BEGIN, [hashed(name).id], [])])
     assert right.takes(bytes(16), BEGIN, [name])
     assert not right.takes(bytes(16), BEGIN + 1, [name])
     assert not right.takes(bytes(16), BEGIN, ["email:ben@example.org"])
