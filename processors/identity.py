@@ -531,7 +531,7 @@ class IdentityPartition:
             self._say(number, command.key, part)
 
     def _forget(self, message: Erased) -> None:
-        """Our part of an erasure. Identifiers are hashed one by one to find the meant ones: a second per million."""
+        """Our part of an erasure. Identifiers are hashed one by one to find the meant ones: two seconds per million."""
         hashes = frozenset(map(bytes.fromhex, message.names))
         self._erased.suppress(hashes, message.at)
         partners = self._erased.partner(message.partners)
