@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -91,14 +91,16 @@ async def _watch(
 
 
 async def _until_stored(
-    advance: Callable[[], list[Alert]], stored: Callable[[], Awaitable[str]], stop: asyncio.Event
+    advance: Callable[[], list[Alert]], stored: Callable[[], Coroutine[None, None, str]], stop: asyncio.Event
 ) -> list[Alert]:
     """What is to be said, once the line is through and ClickHouse has answered; nothing if stopped before."""
     while not stop.is_set():
         try:
-            if not (behind := await stored()):
+            behind = await _unless_stopped(stop, stored())
+            if behind == "":
                 return await asyncio.to_thread(advance)
-            log.warning("minutes wait: the line is behind", behind=behind)
+            if behind is not None:
+                log.warning("minutes wait: the line is behind", behind=behind)
         except (ClickHouseError, KafkaError, OSError, EOFError) as error:
             log.warning("minutes wait", error=str(error))
         await _stopped(stop, AGAIN_SECONDS)
@@ -112,6 +114,18 @@ def _live_generation(clickhouse: ClickHouseSettings) -> int:
 
 def _key(alert: Alert) -> bytes:
     return str(Key(Series(alert.journey, alert.stage, alert.channel), alert.measure)).encode()
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Coroutine[None, None, str]) -> str | None:
+    """What it comes to; None if stopped before: a line that is behind would be waited for longer than a stop may take."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> None:

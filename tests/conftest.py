@@ -80,12 +80,21 @@ def _started(server: _Server) -> Iterator[Any]:
         atexit.unregister(server.kill)
 
 
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    folder = tmp_path_factory.mktemp("kafka")
+def _broker(folder: Path) -> Iterator[Kafka]:
     port = free_port()
     server = KafkaServer(folder / "data", port, free_port({port}))
     yield from _started(Kafka(server, Child("kafka", server.argv(), folder / "kafka.log")))
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    yield from _broker(tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker for one test, which looks at all that lies in the topics."""
+    yield from _broker(tmp_path_factory.mktemp("own-kafka"))
 
 
 @pytest.fixture(scope="session")
