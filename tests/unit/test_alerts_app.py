@@ -19,7 +19,7 @@ def test_a_line_that_is_behind_does_not_hold_up_a_stop() -> None:
 
     async def stopped() -> list[object]:
         stop = asyncio.Event()
-        waiting = asyncio.create_task(_until_stored(lambda: [], behind, stop))
+        waiting = asyncio.create_task(_until_stored(list, behind, stop))
         await asyncio.sleep(0)
         stop.set()
         return [*await asyncio.wait_for(waiting, 5)]
