@@ -1,25 +1,24 @@
 """Homes: which touchpoints happened where, and whose each of them is. A home alone says so, to the old owner and the new.
 
-A touchpoint goes through the names on it (its who); without names that count, through those of the next sighting on its
-home within the look-back, else of the last, else it is the home's own. What a change touches lies between the neighbouring
-sightings, so only that is looked at. Pure: what is to be said goes to `say` and `assign`.
+What a change touches lies between the neighbouring sightings, so only that is looked at: `processors/ownership.py`. Pure: what
+is to be said goes to `say` and `assign`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from struct import Struct
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from processors.coding import Coding
 from processors.erased import SEEN_NOBODY, Erasures, Marked
 from processors.names import Heard, Names
+from processors.ownership import Assign, Ownership
 from processors.timeline import (
     CONTENT_AT,
     FACT,
     FLAGS_AT,
     MARK,
-    MOVES_AT,
     NOBODY,
     ORDER,
     ORDER_SIZE,
@@ -34,12 +33,11 @@ from processors.timeline import (
     SIZE,
     START,
     U32,
-    VIA_AT,
     WAITING,
     Place,
     Timeline,
 )
-from processors.whos import NO_PERSON, SHARED_NAMES, Whos
+from processors.whos import NO_PERSON, Whos
 from runtime.chunked.slices import Gathered, part_key
 from runtime.kafka import partition_of
 from schemas.identity import Kinds
@@ -48,9 +46,6 @@ from schemas.person import FoldRecord
 
 HOME, BLOCKED = b"h", b"b"
 _ORDER_WHO_VIA = Struct(">QI16sII")  # how a record begins
-_HEAD = Struct(">QI16sIIIHIB")  # a record without what the journey needs
-# A touchpoint that changed hands so often stays where it is: the version has no room for more, and a worker must not stop.
-MOST_MOVES = 60_000
 LAST_REVISION = 2**31 - 1
 ERASED = -1, 0  # revision and content of a touchpoint that was erased
 EMPTY = PREFIX.pack(SETTLED, 0, NOBODY)
@@ -70,14 +65,6 @@ class Fact(NamedTuple):
     shared: bool
     arrived: int
     record: FoldRecord | None
-
-
-class Assign(Protocol):
-    """Says whose a touchpoint is; `record` None: not this person's any more."""
-
-    def __call__(
-        self, person: bytes, event: bytes, revision: int, move: int, arrived: int, cause: str, record: FoldRecord | None
-    ) -> None: ...
 
 
 class Homes:
@@ -104,16 +91,12 @@ class Homes:
         self._partitions, self._number, self._kinds = partitions, number, kinds
         self._whos, self._names, self._coding = whos, names, coding
         self._vanished, self._digest, self._erased = vanished, digest, erased
-        self._person, self._version = person, version
-        self._say, self._assign, self._announce = say, assign, announce
+        self._person, self._version, self._say, self._announce = person, version, say, announce
+        self._owners = Ownership(kinds, whos=whos, coding=coding, person=person, assign=assign)
+        self._blocked, self.waiting = self._owners.blocked, self._owners.waiting
         self.values: dict[str, bytes | Timeline] = {}
         self.changed: set[str] = set()
-        self._blocked: dict[str, int] = {}  # device → version of the last order; negative: it lifted the block
         self._state: dict[bytes, bytes | None] = {}
-        self.waiting: dict[tuple[str, bytes], int] = {}  # told to nobody yet → append time
-        self._reaches: dict[str, tuple[int, int]] = {}
-        self._arrived = 0
-        self._cause = ""
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -251,7 +234,7 @@ class Homes:
 
     def settle(self, home: str, fact: Fact) -> None:
         """A touchpoint that is new or newer comes home (or leaves it)."""
-        self._arrived, self._cause = fact.arrived, "correction" if fact.revision else "named"
+        self._owners.arrived, self._owners.cause = fact.arrived, "correction" if fact.revision else "named"
         timeline = self._open(home)
         others_before: tuple[str, ...] = ()
         touched: list[bytes] = []  # where a sighting came, went or changed
@@ -307,7 +290,7 @@ class Homes:
                 device, fact.event.hex(), fact.revision, fact.at, fact.sequence, names if device in others else []
             )
             self._say(partition_of(device.encode(), self._partitions), device, said)
-        self._reconsider(home, timeline, touched, alone=() if flags & SIGHTS else (order,))
+        self._owners.reconsider(home, timeline, touched, alone=() if flags & SIGHTS else (order,))
         self._close(home, timeline)
         self._leave(home, left)
 
@@ -320,9 +303,9 @@ class Homes:
         touched = [timeline.order(place)] if known[8] & SIGHTS else []
         others: tuple[str, ...] = ()
         if known[8] & (FACT | RETRACTED) == FACT:
-            old = self._told(home, known[4])
+            old = self._owners.told(home, known[4])
             if old is not None:
-                self._take_away(old, known[2], revision, move)
+                self._owners.take_away(old, known[2], revision, move)
             if known[3]:
                 others = self._whos.by_number[known[3]].others
                 self._count(known[3], -1)
@@ -335,7 +318,7 @@ class Homes:
         names = tuple(message.names)
         if event in self._erased.marks(home) or self._erased.forbids(names, message.at):
             return
-        self._arrived, self._cause = arrived, "named"
+        self._owners.arrived, self._owners.cause = arrived, "named"
         timeline = self._open(home)
         place = timeline.find(event, 0)
         touched: list[bytes] = []
@@ -368,7 +351,7 @@ class Homes:
                 message.at, message.sequence + 1, event, who, NOBODY, 0, 0, message.revision, flags, 0, 0, 0, 0, 0
             )
         )
-        self._reconsider(home, timeline, touched)
+        self._owners.reconsider(home, timeline, touched)
         self._close(home, timeline)
         self._leave(home, left)
 
@@ -391,9 +374,9 @@ class Homes:
         self._state[BLOCKED + device.encode()] = self._blocked[device].to_bytes(8, "big", signed=True)
         if device not in self.values:
             return
-        self._arrived, self._cause = arrived, "split" if blocked else "merge"
+        self._owners.arrived, self._owners.cause = arrived, "split" if blocked else "merge"
         timeline = self._open(device)
-        self._reconsider(device, timeline, [timeline.order(place) for place in timeline.places()])
+        self._owners.reconsider(device, timeline, [timeline.order(place) for place in timeline.places()])
         self._close(device, timeline, news=True)
 
     def heard(self, name: str, before: Heard | None, heard: Heard, arrived: int) -> None:
@@ -404,11 +387,11 @@ class Homes:
             person = self._whos.present(who)
             if person == who.person:
                 continue
-            self._arrived = arrived
+            self._owners.arrived = arrived
             merge = (
                 before is not None and not heard.shared and (before.shared or rank(heard.person) < rank(before.person))
             )
-            self._cause = "named" if before is None else "merge" if merge else "split"
+            self._owners.cause = "named" if before is None else "merge" if merge else "split"
             was, who.person = who.person, person
             if person and who.told == NO_PERSON:  # nobody has been told anything through it
                 who.told = person
@@ -417,9 +400,9 @@ class Homes:
                 timeline = self._open(home)
                 orders = timeline.orders_of(number)
                 if was and person:
-                    self._retell(home, timeline, number, person, orders)
+                    self._owners.retell(home, timeline, number, person, orders)
                 else:
-                    self._reconsider(home, timeline, orders)
+                    self._owners.reconsider(home, timeline, orders)
                 self._close(home, timeline, news=bool(was and person and timeline.named == number))
             if person and person != who.told:
                 who.told = person
@@ -431,7 +414,7 @@ class Homes:
         """Erase touchpoints by home (hash) and leave marks; those that came home at revision 0, and are counted there."""
         if not fresh:
             return []
-        self._arrived, self._cause = arrived, "erasure"
+        self._owners.arrived, self._owners.cause = arrived, "erasure"
         here = {found: home for home in self.values if (found := self._digest(home)) in fresh}
         return [event for found, home in here.items() for event in self._mark_at(home, fresh[found])]
 
@@ -457,7 +440,7 @@ class Homes:
             timeline.insert(record)
             if record[FLAGS_AT] & SIGHTS:
                 touched.append(order)
-        self._reconsider(home, timeline, touched)
+        self._owners.reconsider(home, timeline, touched)
         self._close_or_drop(home, timeline)
         self._leave(home, *left)
         return stored
@@ -468,7 +451,7 @@ class Homes:
 
     def unname(self, names: Collection[str], arrived: int) -> None:
         """Take out what carries one of these names, as far as it is erased."""
-        self._arrived, self._cause = arrived, "erasure"
+        self._owners.arrived, self._owners.cause = arrived, "erasure"
         for name in sorted(names):
             until = self._erased.until(name)
             for number in list(self._whos.with_name(name)):
@@ -491,7 +474,7 @@ class Homes:
             timeline.insert(
                 RECORD.pack(at, sequence, event, NOBODY, WAITING, content, 0, revision, flags, 0, 0, 0, 0, 0)
             )
-        self._reconsider(home, timeline, touched)
+        self._owners.reconsider(home, timeline, touched)
         self._close_or_drop(home, timeline)
 
     def _clear(self, name: str, until: int) -> None:
@@ -521,7 +504,7 @@ class Homes:
             if who is None:
                 continue
             forgotten = any(self._erased.until(name) >= 0 for name in who.names)
-            if not forgotten and self._cause != "erasure":
+            if not forgotten and self._owners.cause != "erasure":
                 continue
             for one in list(who.homes) if forgotten else [home]:
                 if not self._open(one).orders_of(number):
@@ -556,145 +539,6 @@ class Homes:
                 target = partition_of(name.encode(), self._partitions)
                 self._say(target, name, Link(name, partner, self._number, self._version(), linked))
 
-    def _told(self, home: str, via: int) -> bytes | None:
-        """Whom the touchpoints that go through this were given to."""
-        if via == WAITING:
-            return None
-        return self._person(home) if via == NOBODY else self._whos.by_number[via].told
-
-    def _reach(self, home: str) -> tuple[int, int]:
-        """The look-back here, and that of shared sources; -1: the home is a name."""
-        kind = home.partition(":")[0]
-        found = self._reaches.get(kind)
-        if found is None:
-            look_back = self._kinds.look_back
-            found = self._reaches[kind] = look_back(home, shared=False), look_back(home, shared=True)
-        return found
-
-    def _take_away(self, person: bytes, event: bytes, revision: int, move: int) -> None:
-        self._assign(person, event, revision, move, self._arrived, self._cause, None)
-
-    def _counts(self, place: Place, timeline: Timeline) -> bool:
-        """Does this sighting name somebody, as far as is known? A mark does: somebody who was erased."""
-        who = timeline.who(place)
-        return not who or self._whos.by_number[who].person != SHARED_NAMES
-
-    def _reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes], alone: Sequence[bytes] = ()) -> None:
-        """Whose are the touchpoints around these places of the order, and those at `alone`, by themselves?"""
-        reach = self._reach(home)
-        longest = max(reach)
-        explains = longest >= 0 and self._blocked.get(home, 0) <= 0
-        considered: set[Place] = set()  # nothing is inserted meanwhile
-
-        def consider(place: Place, before: Place | None, after: Place | None) -> None:
-            if place not in considered:
-                considered.add(place)
-                self._consider(home, timeline, place, before, after, reach)
-
-        around = set(orders)
-        for order in dict.fromkeys((*orders, *alone)):
-            before, after = None, None
-            if explains:
-                before = timeline.sighting_before(order)
-                while before is not None and not self._counts(before, timeline):
-                    before = timeline.sighting_before(timeline.order(before))
-                after = timeline.sighting_after(order)
-                while after is not None and not self._counts(after, timeline):
-                    after = timeline.sighting_after(timeline.order(after))
-            here: Place | None = None
-            start = timeline.lower(order)
-            place = timeline.existing(start)
-            while place is not None and timeline.order(place) == order:
-                consider(place, before, after)
-                if timeline.flags(place) & SIGHTS and self._counts(place, timeline):
-                    here = place
-                place = timeline.next(place)
-            if not explains or order not in around:
-                continue
-            time = int.from_bytes(order[:8], "big")
-            while place is not None and place != after and timeline.time(place) - time <= longest:
-                consider(place, here or before, after)
-                place = timeline.next(place)
-            place = timeline.before(start)
-            while place is not None and place != before and time - timeline.time(place) <= longest:
-                consider(place, before, here or after)
-                place = timeline.before(place)
-
-    def _consider(
-        self,
-        home: str,
-        timeline: Timeline,
-        place: Place,
-        before: Place | None,
-        after: Place | None,
-        reach: tuple[int, int],
-    ) -> None:
-        """One touchpoint between two sightings."""
-        segment, offset = timeline.segments[place[0]], place[1]
-        at, _, event, who, via, _, moves, revision, flags = _HEAD.unpack_from(segment, offset)
-        if flags & (FACT | RETRACTED) != FACT:
-            return
-        through = NOBODY
-        if who and self._whos.by_number[who].person != SHARED_NAMES:
-            through = who
-        else:
-            look_back = reach[bool(flags & SHARED)]
-            if after is not None and timeline.time(after) - at <= look_back:
-                through = timeline.who(after)
-            elif before is not None and at - timeline.time(before) <= look_back:
-                through = timeline.who(before)
-        person = self._whos.by_number[through].person if through else self._person(home)
-        old = self._told(home, via)
-        if person is None:  # its name has not answered yet: nobody's until then
-            if old is not None and moves < MOST_MOVES:
-                timeline.assign(place, WAITING, moves + 1)
-                self.waiting[home, event] = self._arrived
-                self._take_away(old, event, revision, moves + 1)
-            return
-        if old == person:
-            if through != via:
-                timeline.assign(place, through, moves)
-            return
-        if moves >= MOST_MOVES and self._cause != "erasure":
-            return
-        timeline.assign(place, through, moves + 1)
-        self.waiting.pop((home, event), None)
-        self._give(timeline, place, old, person, self._cause if moves or revision else "")
-
-    def _give(self, timeline: Timeline, place: Place, old: bytes | None, person: bytes, cause: str) -> None:
-        at, sequence, event, _, _, _, moves, revision, _, *payload = RECORD.unpack(timeline.at(place))
-        if old is not None:
-            self._assign(old, event, revision, moves, self._arrived, cause, None)
-        record = self._coding.unpack(at, sequence - 1, tuple(payload))
-        self._assign(person, event, revision, moves, self._arrived, cause, record)
-
-    def _retell(self, home: str, timeline: Timeline, number: int, person: bytes, orders: Iterable[bytes]) -> None:
-        """The person of a combination has another name now: give them all that went through it."""
-        old, seen = self._whos.by_number[number].told, set()
-        longest = max(self._reach(home))
-        for order in orders:
-            time = int.from_bytes(order[:8], "big")
-            start = timeline.existing(timeline.lower(order))
-            assert start is not None, "a record's own order"
-            for turn in (timeline.next, timeline.before):
-                place: Place | None = start
-                while place is not None and (place == start or self._between(timeline, place, order, time, longest)):
-                    if place not in seen and U32.unpack_from(timeline.at(place), VIA_AT)[0] == number:
-                        flags = timeline.flags(place)
-                        if flags & (FACT | RETRACTED) == FACT:
-                            seen.add(place)
-                            moves = int.from_bytes(timeline.at(place)[MOVES_AT : MOVES_AT + 2], "big")
-                            if moves < MOST_MOVES:
-                                timeline.assign(place, number, moves + 1)
-                                self._give(timeline, place, old, person, self._cause)
-                    place = turn(place)
-
-    def _between(self, timeline: Timeline, place: Place, order: bytes, time: int, longest: int) -> bool:
-        """Within reach of the sighting at `order`, and no other that counts comes first?"""
-        if timeline.flags(place) & SIGHTS and timeline.order(place) != order and self._counts(place, timeline):
-            return False
-        return abs(timeline.time(place) - time) <= longest
-
     # --- keeping --------------------------------------------------------------------------------------------------
 
     def _open(self, home: str) -> Timeline:
@@ -708,7 +552,7 @@ class Homes:
 
     def _close(self, home: str, timeline: Timeline, *, news: bool = False) -> None:
         """Keep what was changed; a device says whose it is, by its latest sighting, where that is news."""
-        if self._reach(home)[0] >= 0:
+        if self._owners.reach(home)[0] >= 0:
             self._present(home, timeline, news)
         self.changed.add(home)
         self.values[home] = timeline.main() if len(timeline.segments) == 1 and not timeline.gone else timeline

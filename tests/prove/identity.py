@@ -35,7 +35,7 @@ from tests.unit.test_erasure import check_erasure
 from tests.unit.test_identity_stream import Histories, check, configurations, histories
 
 LOT = 2_000
-MODULES = ("timeline", "erased", "names", "whos", "homes", "identity")
+MODULES = ("timeline", "erased", "names", "whos", "ownership", "homes", "identity")
 REST_SECONDS = 5.0  # a history takes some milliseconds
 MOST = 6_000  # histories that a fault may hide for
 
