@@ -14,7 +14,7 @@ import yaml
 
 from tests.line import Line
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]
 
 PATIENCE, GRACE, STANDSTILL = 8, 12, 10  # seconds
 STAGES = [
