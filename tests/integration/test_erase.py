@@ -22,8 +22,6 @@ from ingest.simulator.simulation import simulate
 from runtime.kafka import Record, read_topic
 from schemas.identity import person_id
 from schemas.topics import TOUCHPOINTS
-from sinks.erasing.remove import TABLES
-from sinks.reader import connect
 from tests.line import Line
 from tests.sender import Sender, batches
 
@@ -116,20 +114,10 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def quickly(line: Line) -> None:
-    """Replaced parts go at once, so that the test need not wait a minute for each erasure."""
-    with connect(line.clickhouse) as client:
-        for table in TABLES:
-            client.execute(
-                f"ALTER TABLE {table} MODIFY SETTING "
-                "old_parts_lifetime = 1, cleanup_delay_period = 1, max_cleanup_delay_period = 1"
-            )
-
-
 def test_one_is_forgotten_and_nobody_else(tmp_path: Path) -> None:
     environment = {"sink": {"DESIRELINE_SINK_REFRESH_SECONDS": "0.5"}}
     with Line(tmp_path, source=SOURCE, environment=environment) as line:
-        quickly(line)
+        line.forget_quickly()
         others = [json.loads(one.touchpoint) for one in simulate(Scenario(seed=3, customers=20, signed_in=True))]
         others += [
             touchpoint(f"bob-{n}", 40 + 11 * n, {"customer_id": "bob"} | ({"anonymous_id": "kiosk"} if n % 2 else {}))

@@ -24,7 +24,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from deploy.local.kafka import KafkaServer
 from schemas import topics
 from sinks.reader import connect
-from tests.integration.test_erase import erased, quickly
+from tests.integration.test_erase import erased
 from tests.line import Line
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
@@ -177,7 +177,7 @@ def test_no_byte_of_her_is_left(tmp_path: Path) -> None:
     environment = {"sink": {"DESIRELINE_SINK_REFRESH_SECONDS": "0.5"}}
     config = FORGETFUL | {"retention.ms": str(10 * KEPT_MS)}  # until she was found
     with Line(tmp_path, source=SOURCE, environment=environment, broker=Forgetful, topic_config=config) as line:
-        quickly(line)
+        line.forget_quickly()
         uncompressed(line)
         line.post(json.dumps([*hers(), *others(0)]).encode())
         line.settle()

@@ -148,6 +148,7 @@ def test_verify_finds_nothing_and_then_everything(tmp_path: Path) -> None:
 def who_is_erased_is_expected_nowhere(line: Line) -> None:
     """Two customers whose devices others use too; then what is theirs comes late, past the collector, and stays stored."""
     before = line.rows("SELECT count() FROM touchpoints FINAL")[0][0]
+    line.forget_quickly()
     line.cli("erase", "customer_id:c1", "customer_id:c5", "--yes")
     late = [
         touchpoint(f"late-{number}", "paid", MARCH + number * 37 * MINUTE, who)
