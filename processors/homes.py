@@ -93,7 +93,10 @@ class Homes:
         self._vanished, self._digest, self._erased = vanished, digest, erased
         self._person, self._version, self._say, self._announce = person, version, say, announce
         self._owners = Ownership(kinds, whos=whos, coding=coding, person=person, assign=assign)
-        self._blocked, self.waiting = self._owners.blocked, self._owners.waiting
+        self._blocked = self._owners.blocked
+        self.waiting: dict[
+            int, int
+        ] = {}  # combinations whose name has not answered → append time of their first touchpoint
         self.values: dict[str, bytes | Timeline] = {}
         self.changed: set[str] = set()
         self._state: dict[bytes, bytes | None] = {}
@@ -115,8 +118,8 @@ class Homes:
                     found.homes[home] = None
                     if flags & (FACT | RETRACTED) == FACT:
                         found.live += 1
-                if record[4] == WAITING and flags & (FACT | RETRACTED) == FACT:
-                    self.waiting[home, record[2]] = 0
+                    if found.person is None:
+                        self.waiting[who] = 0
 
     def restore_block(self, key: bytes, value: bytes) -> None:
         self._blocked[key[1:].decode()] = int.from_bytes(value, "big", signed=True)
@@ -193,18 +196,17 @@ class Homes:
             return None
         flags = FACT | SHARED if shared else FACT
         if names:
-            through = self._whos.known(names, ())
-            if not through or through != who or through != via or not value[last + FLAGS_AT] & FACT:
+            if not who or who != via or not value[last + FLAGS_AT] & FACT:
                 return None
-            found = self._whos.by_number[through]
+            found = self._whos.by_number[who]
             person = found.person
-            if not person:
+            if not person or found.names != names or found.others:
                 return None
             found.live += 1
-            record = RECORD.pack(at, sequence + 1, event, through, through, content, 1, 0, flags | SIGHTS, *payload)
+            record = RECORD.pack(at, sequence + 1, event, who, who, content, 1, 0, flags | SIGHTS, *payload)
             if reach >= 0:
                 record = value[START:] + record
-                value = PREFIX.pack(SETTLED, at, through)
+                value = PREFIX.pack(SETTLED, at, who)
         else:
             through = named if named and at - named_at <= reach else NOBODY
             person = self._whos.by_number[through].person if through else self._person(home)
@@ -277,10 +279,6 @@ class Homes:
                 *payload,
             )
         )
-        if live:
-            self.waiting[home, fact.event] = fact.arrived
-        else:
-            self.waiting.pop((home, fact.event), None)
         if who:
             self._count(who, 1)
         names = list(fact.strong)
@@ -387,6 +385,7 @@ class Homes:
             person = self._whos.present(who)
             if person == who.person:
                 continue
+            self.waiting.pop(number, None)
             self._owners.arrived = arrived
             merge = (
                 before is not None and not heard.shared and (before.shared or rank(heard.person) < rank(before.person))
@@ -491,7 +490,6 @@ class Homes:
         """Take a touchpoint out for good; where it was a sighting."""
         at, sequence, event, _, _, _, moves, revision, *_ = RECORD.unpack(timeline.at(place))
         touched, others = self._lift(home, timeline, place, revision, moves + 1)
-        self.waiting.pop((home, event), None)
         for device in others:
             void = Sighting(device, event.hex(), min(revision + 1, LAST_REVISION), at, sequence - 1, [])
             self._say(partition_of(device.encode(), self._partitions), device, void)
@@ -510,6 +508,7 @@ class Homes:
                 if not self._open(one).orders_of(number):
                     who.homes.pop(one, None)
             if not who.homes:
+                self.waiting.pop(number, None)
                 for name in self._whos.drop(number):
                     self._names.retire(name)
 
@@ -530,7 +529,10 @@ class Homes:
     def _who(self, home: str, names: tuple[str, ...], others: tuple[str, ...]) -> int:
         self._names.follow(names)
         number = self._whos.number(names, others)
-        self._whos.by_number[number].homes[home] = None
+        who = self._whos.by_number[number]
+        who.homes[home] = None
+        if who.person is None:
+            self.waiting.setdefault(number, self._owners.arrived)
         return number
 
     def _count(self, number: int, more: int) -> None:
@@ -559,6 +561,9 @@ class Homes:
 
     def _present(self, home: str, timeline: Timeline, news: bool) -> None:
         before, blocked = timeline.named, self._blocked.get(home, 0) > 0
+        begins = (
+            home not in self.values or not timeline.settled
+        )  # what is about to be settled has not been announced yet
         place = None if blocked else timeline.last_sighting()
         timeline.settled = True
         while place is not None:
@@ -571,7 +576,7 @@ class Homes:
         timeline.named, timeline.named_at = (timeline.who(place), timeline.time(place)) if place else (NOBODY, 0)
         old = self._whos.by_number[before].told if before else self._person(home)
         now = self._whos.by_number[timeline.named].person if timeline.named else self._person(home)
-        if news or home not in self.values or old != now:
+        if news or old != now or (begins and timeline.settled):
             self._announce(home, now or self._person(home), blocked)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from processors import deadlines, fold
 from processors.packing import COMPLETED, DROPPED, HISTORICAL, NO_JOURNEY, ORDER_SIZE, SIZE
-from schemas.definition import Definition
+from schemas.definition import GOAL, Definition
 from schemas.outcome import Outcome, OutcomeKind, outcome_id
 
 _CHANNEL_AND_NAME = Struct(">HH")
@@ -45,6 +45,8 @@ Outcomes = dict[Key, Happened]
 def of_journey(ident: bytes, journey: Lived, silent: bool, definition: Definition) -> Iterator[tuple[Key, Happened]]:
     """Everything that happened to a journey so far; `silent`: its last silence, if it can be one, is a drop-off."""
     place, records, at, numbers, _ = journey
+    if not silent and at[-1] - at[0] <= definition.least_patience and not any(number & GOAL for number in numbers):
+        return
     story = fold.story(at, numbers, definition)
     for deadline, stage, step, back in story.silences:
         yield (ident, "dropped_off", deadline), touched(place, stage, records, step, deadline)

@@ -50,7 +50,6 @@ class Ownership:
     ) -> None:
         self._kinds, self._whos, self._coding, self._person, self._assign = kinds, whos, coding, person, assign
         self.blocked: dict[str, int] = {}  # device → version of the last order; negative: it lifted the block
-        self.waiting: dict[tuple[str, bytes], int] = {}  # told to nobody yet → append time
         self._reaches: dict[str, tuple[int, int]] = {}
         self.arrived, self.cause = 0, ""  # of what is being taken: its append time, ms UTC, and why touchpoints move
 
@@ -78,20 +77,17 @@ class Ownership:
         return not who or self._whos.by_number[who].person != SHARED_NAMES
 
     def reconsider(self, home: str, timeline: Timeline, orders: Sequence[bytes], alone: Sequence[bytes] = ()) -> None:
-        """Whose are the touchpoints around these places of the order, and those at `alone`, by themselves?"""
+        """Whose are the touchpoints around these places of the order, and those at `alone`, by themselves?
+
+        They are told in journey order, in which the stitch leg takes them quickest.
+        """
         reach = self.reach(home)
         longest = max(reach)
         explains = longest >= 0 and self.blocked.get(home, 0) <= 0
-        considered: set[Place] = set()  # nothing is inserted meanwhile
-
-        def consider(place: Place, before: Place | None, after: Place | None) -> None:
-            if place not in considered:
-                considered.add(place)
-                self._consider(home, timeline, place, before, after, reach)
-
         around = set(orders)
+        considered: set[Place] = set()  # nothing is inserted meanwhile
         for order in dict.fromkeys((*orders, *alone)):
-            before, after = None, None
+            before, after, here = None, None, None
             if explains:
                 before = timeline.sighting_before(order)
                 while before is not None and not self._counts(before, timeline):
@@ -99,65 +95,73 @@ class Ownership:
                 after = timeline.sighting_after(order)
                 while after is not None and not self._counts(after, timeline):
                     after = timeline.sighting_after(timeline.order(after))
-            here: Place | None = None
             start = timeline.lower(order)
             place = timeline.existing(start)
+            own: list[Place] = []
             while place is not None and timeline.order(place) == order:
-                consider(place, before, after)
+                own.append(place)
                 if timeline.flags(place) & SIGHTS and self._counts(place, timeline):
                     here = place
                 place = timeline.next(place)
-            if not explains or order not in around:
-                continue
-            time = int.from_bytes(order[:8], "big")
-            while place is not None and place != after and timeline.time(place) - time <= longest:
-                consider(place, here or before, after)
-                place = timeline.next(place)
-            place = timeline.before(start)
-            while place is not None and place != before and time - timeline.time(place) <= longest:
-                consider(place, before, here or after)
-                place = timeline.before(place)
+            earlier: list[Place] = []
+            later: list[Place] = []
+            if explains and order in around:
+                time = int.from_bytes(order[:8], "big")
+                while place is not None and place != after and timeline.time(place) - time <= longest:
+                    later.append(place)
+                    place = timeline.next(place)
+                place = timeline.before(start)
+                while place is not None and place != before and time - timeline.time(place) <= longest:
+                    earlier.append(place)
+                    place = timeline.before(place)
+            for places, last, coming in (
+                (earlier[::-1], before, here or after),
+                (own, before, after),
+                (later, here or before, after),
+            ):
+                fresh = [one for one in places if one not in considered] if considered else places
+                considered.update(fresh)
+                self._consider(home, timeline, fresh, last, coming, reach)
 
     def _consider(
         self,
         home: str,
         timeline: Timeline,
-        place: Place,
+        places: Sequence[Place],
         before: Place | None,
         after: Place | None,
         reach: tuple[int, int],
     ) -> None:
-        """One touchpoint between two sightings."""
-        segment, offset = timeline.segments[place[0]], place[1]
-        at, _, event, who, via, _, moves, revision, flags = _HEAD.unpack_from(segment, offset)
-        if flags & (FACT | RETRACTED) != FACT:
-            return
-        through = NOBODY
-        if who and self._whos.by_number[who].person != SHARED_NAMES:
-            through = who
-        else:
-            look_back = reach[bool(flags & SHARED)]
-            if after is not None and timeline.time(after) - at <= look_back:
-                through = timeline.who(after)
-            elif before is not None and at - timeline.time(before) <= look_back:
-                through = timeline.who(before)
-        person = self._whos.by_number[through].person if through else self._person(home)
-        old = self.told(home, via)
-        if person is None:  # its name has not answered yet: nobody's until then
-            if old is not None and moves < MOST_MOVES:
-                timeline.assign(place, WAITING, moves + 1)
-                self.waiting[home, event] = self.arrived
-                self.take_away(old, event, revision, moves + 1)
-            return
-        if old == person:
-            if through != via:
-                timeline.assign(place, through, moves)
-            return
-        if moves >= MOST_MOVES and self.cause != "erasure":
-            return
-        timeline.assign(place, through, moves + 1)
-        self.waiting.pop((home, event), None)
-        self._give(timeline, place, old, person, self.cause if moves or revision else "")
+        """Touchpoints between two sightings."""
+        by_number = self._whos.by_number
+        for place in places:
+            at, _, event, who, via, _, moves, revision, flags = _HEAD.unpack_from(timeline.segments[place[0]], place[1])
+            if flags & (FACT | RETRACTED) != FACT:
+                continue
+            through = NOBODY
+            if who and by_number[who].person != SHARED_NAMES:
+                through = who
+            else:
+                look_back = reach[bool(flags & SHARED)]
+                if after is not None and timeline.time(after) - at <= look_back:
+                    through = timeline.who(after)
+                elif before is not None and at - timeline.time(before) <= look_back:
+                    through = timeline.who(before)
+            person = by_number[through].person if through else self._person(home)
+            old = self.told(home, via)
+            if person is None:  # its name has not answered yet: nobody's until then, unless it is the home's own
+                if old is not None and via != NOBODY and moves < MOST_MOVES:
+                    timeline.assign(place, WAITING, moves + 1)
+                    self.take_away(old, event, revision, moves + 1)
+                continue
+            if old == person:
+                if through != via:
+                    timeline.assign(place, through, moves)
+                continue
+            if moves >= MOST_MOVES and self.cause != "erasure":
+                continue
+            timeline.assign(place, through, moves + 1)
+            self._give(timeline, place, old, person, self.cause if moves or revision else "")
 
     def _give(self, timeline: Timeline, place: Place, old: bytes | None, person: bytes, cause: str) -> None:
         at, sequence, event, _, _, _, moves, revision, _, *payload = RECORD.unpack(timeline.at(place))

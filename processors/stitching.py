@@ -103,9 +103,7 @@ class StitchPartition:
         self._telling = Telling()
         self._calendar = Calendar()
         self._untold: list[bytes] = []  # whose outcomes have still to be told, all of them
-        self._least_patience = min(
-            min(definition.ends_after, *definition.patience[1:]) for definition in self._definitions
-        )
+        self._least_patience = min(definition.least_patience for definition in self._definitions)
         self._beat = 0
         self._read_to_changed = False
 
@@ -344,12 +342,15 @@ class StitchPartition:
                 row = fold.tombstone(person, definition, ident, journey.at[0], arrived, self._version())
                 self._rows.append(Output(self._topic, self._number, row.person_id.encode(), encode(row)))
         owed = person in self._owed or person in self._urgent
+        self._owed.pop(person, None)
+        self._urgent.pop(person, None)
         for ident, journey in after.journeys.items():
             same = before.journeys.get(ident)
             if owed or same is None or same.records != journey.records:
-                self._emit(person, journey.place, journey.records, arrived)
-        self._owed.pop(person, None)
-        self._urgent.pop(person, None)
+                if journey.present:  # what follows in this transaction may change it once more
+                    self._urgent[person] = arrived
+                else:
+                    self._emit(person, journey.place, journey.records, arrived)
 
     def _journeys_of(self, person: bytes, records: bytes) -> Reading:
         return reading.read(person, records, self._definitions, self._texts, self._max)

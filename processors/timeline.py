@@ -39,16 +39,18 @@ class Timeline:
     def __init__(self, value: bytes, rest: dict[int, bytes] | None = None) -> None:
         state, self.named_at, self.named = PREFIX.unpack_from(value)
         self.settled = state == SETTLED
-        parts = [(0, value[START:]), *(rest or {}).items()]
-        parts.sort(key=lambda part: part[1][:ORDER_SIZE])
-        self.ids = [number for number, _ in parts]
-        self.segments = [bytearray(content) for _, content in parts]
+        if rest:
+            parts = sorted([(0, value[START:]), *rest.items()], key=lambda part: part[1][:ORDER_SIZE])
+            self.ids = [number for number, _ in parts]
+            self.segments = [bytearray(content) for _, content in parts]
+        else:
+            self.ids, self.segments = [0], [bytearray(value[START:])]
         self.dirty: set[int] = set()
         self.gone: set[int] = set()
         self._events: dict[bytes, bytes] | None = None  # (event, fact or not) → order; of a home with several segments
         self._sights: list[bytes] | None = None  # orders of the sightings, likewise
         self._by_who: dict[int, list[bytes]] | None = None  # who → orders of their records, likewise
-        if len(parts) > 1:
+        if rest:
             self._build()
 
     def _build(self) -> None:
@@ -165,7 +167,12 @@ class Timeline:
         """Where the records that carry these names are; without walking through a home that has very many."""
         if self._by_who is not None:
             return list(self._by_who.get(who, ()))
-        return [self.order(place) for place in self.places() if self.who(place) == who]
+        (segment,) = self.segments
+        return [
+            bytes(segment[offset : offset + ORDER_SIZE])
+            for offset in range(0, len(segment), SIZE)
+            if U32.unpack_from(segment, offset + WHO_AT)[0] == who
+        ]
 
     def sighting_before(self, order: bytes) -> Place | None:
         """The nearest record before `order` that counts as a sighting, whoever it names."""

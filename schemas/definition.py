@@ -117,6 +117,11 @@ class Definition(_Part):
         """Patience in ms by rank; rank 0 is not a stage."""
         return (0, *(stage.patience for stage in self.stages))
 
+    @cached_property
+    def least_patience(self) -> int:
+        """A silence that is no longer than this is no drop-off, in ms."""
+        return min(self.ends_after, *self.patience[1:])
+
     @property
     def properties_read(self) -> set[str]:
         """The properties of a touchpoint that its rules look at."""
