@@ -5,6 +5,7 @@ Shares are numbers from 0 to 1; NPS alone is in points, -100 … +100. Impossibl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import exp, inf, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -26,6 +27,39 @@ class Difference(NamedTuple):
 
     z: float
     p: float
+
+
+class Effort(NamedTuple):
+    """CES 2.0, "made it easy", 1–7: the share of 5 and more, and the mean."""
+
+    easy: Interval
+    mean: float
+
+
+class Stratum(NamedTuple):
+    """Comparable cases: so many of n had it, and so many of those that they are compared with."""
+
+    had: int
+    n: int
+    other_had: int
+    other_n: int
+
+
+class Compared(NamedTuple):
+    """A difference of two shares (the first minus the other) over comparable cases, with its interval."""
+
+    estimate: float
+    low: float
+    high: float
+    share: float  # of the first, where there was something to compare with
+    other_share: float  # of the others, in the same mixture of strata
+    n: int  # of the first, that had something to compare with
+    other_n: int
+
+    @property
+    def worse(self) -> bool:
+        """The first had it more often, beyond chance."""
+        return self.low > 0
 
 
 def nps(promoters: int, passives: int, detractors: int) -> float | None:
@@ -61,6 +95,49 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval |
     return Interval(
         share, max(0.0, middle - reach) if successes else 0.0, min(1.0, middle + reach) if successes < n else 1.0
     )
+
+
+def effort(easy: int, total: int, answers: int, confidence: float = CONFIDENCE) -> Effort | None:
+    """CES of answers that add up to `total`, of which `easy` were 5 and more; None without answers."""
+    share = wilson(easy, answers, confidence)
+    return Effort(share, total / answers) if share else None
+
+
+def mean_interval(total: float, squares: float, n: int, confidence: float = CONFIDENCE) -> Interval | None:
+    """Mean of n values that add up to `total`, their squares to `squares`; normal interval. None of fewer than two."""
+    if n < 2:
+        return None
+    mean = total / n
+    reach = _z(confidence) * sqrt(max(0.0, squares - n * mean * mean) / (n - 1) / n)
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def stratified(strata: Iterable[Stratum], confidence: float = CONFIDENCE) -> Compared | None:
+    """Do two shares differ among comparable cases? Mantel-Haenszel's risk difference with Sato's variance (Biometrics, 1989).
+
+    It holds for few large strata and for many small ones. A stratum with an empty side says nothing; None if all are so.
+    """
+    weight = gained = p = q = others = 0.0
+    n = other_n = 0
+    for a, n1, c, n0 in strata:
+        _part(a, n1)
+        _part(c, n0)
+        if not n1 or not n0:
+            continue
+        total = n1 + n0
+        weight += n1 * n0 / total
+        gained += (a * n0 - c * n1) / total
+        p += (n1 * n1 * c - n0 * n0 * a + n1 * n0 * (n0 - n1) / 2) / (total * total)
+        q += (a * (n0 - c) + c * (n1 - a)) / (2 * total)
+        n, other_n = n + n1, other_n + n0
+        others += c / n0 * n1 * n0 / total
+    if not weight:
+        return None
+    estimate = gained / weight
+    reach = _z(confidence) * sqrt(max(0.0, estimate * p + q)) / weight
+    other_share = others / weight
+    low, high = max(-1.0, estimate - reach), min(1.0, estimate + reach)
+    return Compared(estimate, low, high, other_share + estimate, other_share, n, other_n)
 
 
 def two_proportions(successes: int, n: int, other_successes: int, other_n: int) -> Difference | None:

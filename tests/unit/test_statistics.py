@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import accumulate
 from math import comb, inf, isclose, sqrt
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,13 +13,17 @@ from hypothesis import strategies as st
 
 from processors.experience import peak_end
 from schemas.statistics import (
+    Stratum,
     binomial_lower_tail,
+    effort,
     ewma,
     ewma_spread,
+    mean_interval,
     normal_beyond,
     nps,
     nps_interval,
     share_error,
+    stratified,
     two_proportions,
     wilson,
 )
@@ -42,6 +47,13 @@ def test_vector_csat() -> None:
     found = wilson(80, 100)
     assert found
     assert [round(100 * value, 1) for value in found] == [80, 71.1, 86.7]
+
+
+def test_vector_ces() -> None:
+    answers = [7, 6, 5, 4, 2]
+    found = effort(sum(one >= 5 for one in answers), sum(answers), len(answers))
+    assert found
+    assert (found.easy.estimate, found.mean) == (0.6, 4.8)
 
 
 def test_vector_peak_end() -> None:
@@ -154,3 +166,78 @@ def test_impossible_counts_are_refused(successes: int, n: int) -> None:
         wilson(successes, n)
     with pytest.raises(ValueError, match="not possible"):
         binomial_lower_tail(successes, n, 0.5)
+
+
+@st.composite
+def strata(draw: st.DrawFn) -> list[Stratum]:
+    return [Stratum(*draw(parts(200)), *draw(parts(200))) for _ in range(draw(st.integers(1, 6)))]
+
+
+def test_one_stratum_is_the_difference_of_two_shares() -> None:
+    found = stratified([Stratum(200, 10_000, 150, 10_000)])
+    assert found
+    assert [round(value, 6) for value in found[:5]] == [0.005, 0.001366, 0.008634, 0.02, 0.015]
+    assert (found.n, found.other_n, found.worse) == (10_000, 10_000, True)
+
+
+def test_who_passes_it_does_not_count_as_what_it_does() -> None:
+    """Those who leave more anyway pass it more often: taken together it looks as if it made them leave."""
+    restless, calm = Stratum(360, 900, 40, 100), Stratum(10, 100, 90, 900)
+    together = two_proportions(370, 1000, 130, 1000)
+    found = stratified([restless, calm])
+    assert together
+    assert found
+    assert together.z > 10
+    assert found.estimate == 0
+    assert not found.worse
+
+
+@given(strata())
+def test_the_difference_the_other_way_round_is_its_mirror(some: list[Stratum]) -> None:
+    there = stratified(some)
+    back = stratified(Stratum(one.other_had, one.other_n, one.had, one.n) for one in some)
+    assert there
+    assert back
+    assert isclose(there.estimate, -back.estimate, abs_tol=1e-12)
+    assert isclose(there.low, -back.high, abs_tol=1e-9)
+    assert -1 <= there.low <= there.estimate + 1e-12 <= there.high + 2e-12
+    assert isclose(there.share - there.other_share, there.estimate, abs_tol=1e-9)
+
+
+def test_nothing_to_compare_with_says_nothing() -> None:
+    assert stratified([Stratum(1, 5, 0, 0)]) is None
+    with_others = stratified([Stratum(1, 5, 0, 0), Stratum(2, 10, 1, 10)])
+    assert with_others
+    assert with_others.n == 10
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=60), st.floats(0.5, 0.99))
+def test_a_mean_lies_in_its_interval(values: list[float], confidence: float) -> None:
+    found = mean_interval(sum(values), sum(value * value for value in values), len(values), confidence)
+    assert found
+    assert found.low <= found.estimate <= found.high
+    assert isclose(found.estimate, sum(values) / len(values), abs_tol=1e-9)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert mean_interval(1, 1, 1) is None
+    assert effort(0, 0, 0) is None
+
+
+def test_the_interval_covers_the_truth_in_pairs_as_in_crowds() -> None:
+    """Many strata of two or three, few of hundreds; the usual share differs between strata, the difference is 0.1 in all."""
+    chance = Random(1)
+
+    def had(n: int, share: float) -> int:
+        return sum(chance.random() < share for _ in range(n))
+
+    for sizes, count in (((1, 2), 150), ((150, 90), 2)):
+        covered = 0
+        for _ in range(600):
+            usual = [chance.choice((0.05, 0.2, 0.4)) for _ in range(count)]
+            found = stratified(
+                Stratum(had(sizes[0], share + 0.1), sizes[0], had(sizes[1], share), sizes[1]) for share in usual
+            )
+            assert found
+            covered += found.low <= 0.1 <= found.high
+        assert 0.92 <= covered / 600 <= 0.98
