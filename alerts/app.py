@@ -1,4 +1,5 @@
-"""The alerts process: every minute, what is worse than usual for its hour, to the alerts topic and from there to webhooks.
+"""The alerts process: every minute, what is worse than usual for its hour, to the alerts topic and from there to webhooks;
+and, if anybody wants to know, each detractor and promoter with the story.
 
 `python -m alerts.app`. One of it is enough; it remembers nothing but its webhooks' offset, and learns anew when it starts. A
 minute is judged when everything that had arrived by its end is in ClickHouse: a backlog is no incident.
@@ -11,16 +12,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from clickhouse_driver.errors import Error as ClickHouseError
 
+from alerts.answers import GROUP as ANSWERS_GROUP
+from alerts.answers import Answers
 from alerts.counts import Key, Series
 from alerts.live import Live
 from alerts.settings import AlertSettings
-from alerts.webhooks import GROUP, Webhooks, follow, ready
+from alerts.webhooks import GROUP, Webhooks, follow, of_alert, ready
 from runtime import logging, metrics
 from runtime.kafka import wait_for_broker
 from runtime.settings import ClickHouseSettings, KafkaSettings
@@ -43,28 +47,39 @@ async def run(
 ) -> None:
     """Watch until `stop`."""
     await wait_for_broker(kafka)
-    producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
-    consumer = AIOKafkaConsumer(
-        topics.ALERTS.name,
+    async with AsyncExitStack() as stack:
+        producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        alerts = _consumer(kafka, GROUP)
+        alerts.subscribe([topics.ALERTS.name])
+        await alerts.start()
+        stack.push_async_callback(alerts.stop)
+        await ready(alerts)
+        async with asyncio.TaskGroup() as tasks:
+            webhooks = Webhooks(settings, settings.addresses, stop)
+            tasks.create_task(follow(alerts, producer, webhooks, stop, of_alert))
+            if settings.feedback_addresses:
+                answers = _consumer(kafka, ANSWERS_GROUP)
+                answers.subscribe(pattern=topics.pattern([topics.PEOPLE.name]))  # of every generation that there is
+                await answers.start()
+                stack.push_async_callback(answers.stop)
+                await ready(answers)
+                webhooks = Webhooks(settings, settings.feedback_addresses, stop)
+                tasks.create_task(follow(answers, producer, webhooks, stop, Answers(clickhouse, stop).message_of))
+            tasks.create_task(_watch(settings, kafka, clickhouse, producer, stop))
+
+
+def _consumer(kafka: KafkaSettings, group: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         **kafka.client(),
-        group_id=GROUP,
+        group_id=group,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="latest",
+        metadata_max_age_ms=5_000,  # so soon generations are noticed
         max_poll_interval_ms=DAY_MS,  # while a webhook is tried again and again we do not poll
     )
-    await producer.start()
-    try:
-        await consumer.start()
-        try:
-            await ready(consumer)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(follow(consumer, producer, Webhooks(settings, stop), stop))
-                tasks.create_task(_watch(settings, kafka, clickhouse, producer, stop))
-        finally:
-            await consumer.stop()
-    finally:
-        await producer.stop()
 
 
 async def _watch(

@@ -1,4 +1,4 @@
-"""An alert in words, and as a webhook carries it: Slack's `text`, the whole alert beside it, signed. Pure."""
+"""An alert in words, and what a webhook carries: Slack's `text`, the whole alert beside it, signed. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 from alerts.settings import AlertSettings
 from schemas.alert import Alert
 from schemas.codec import encode
+
+
+class Message(NamedTuple):
+    """What is posted, and the id by which who has seen it may ignore it: the same however often it is tried."""
+
+    ident: str
+    content: bytes
+
 
 _DOES = {"progress": "move on in the usual time", "drop_off": "drop off"}
 _NAMED = 5  # customers in the text; the alert beside it has all
@@ -35,20 +44,20 @@ def link(alert: Alert, settings: AlertSettings) -> str:
     )
 
 
-def body(alert: Alert) -> bytes:
+def message(alert: Alert) -> Message:
     """What is posted: `text` for people, in Slack's markup, and `alert`, as in the topic."""
     since = datetime.fromtimestamp(alert.since / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    lines = [f"*{alert.change.capitalize()}*: {_escaped(sentence(alert))}; since {since}"]
-    lines += [f"• {one.person_id}: {_escaped(' → '.join(one.did))}" for one in alert.customers[:_NAMED]]
+    lines = [f"*{alert.change.capitalize()}*: {escaped(sentence(alert))}; since {since}"]
+    lines += [f"• {one.person_id}: {escaped(' → '.join(one.did))}" for one in alert.customers[:_NAMED]]
     if alert.link:
         lines.append(f"<{alert.link}|Look at it>")
-    return encode({"text": "\n".join(lines), "alert": alert})
+    return Message(f"{alert.alert_id}-{alert.change}", encode({"text": "\n".join(lines), "alert": alert}))
 
 
-def headers(alert: Alert, content: bytes, secret: str, at: int) -> Mapping[str, str]:
-    """The headers of one try at `at` (s UTC). The id is the same however often it is tried: who has seen it may ignore it."""
-    found = {"Content-Type": "application/json", "Idempotency-Key": f"{alert.alert_id}-{alert.change}"}
-    return found | ({"X-Desireline-Signature": signature(content, secret, at)} if secret else {})
+def headers(message: Message, secret: str, at: int) -> Mapping[str, str]:
+    """The headers of one try at `at` (s UTC)."""
+    found = {"Content-Type": "application/json", "Idempotency-Key": message.ident}
+    return found | ({"X-Desireline-Signature": signature(message.content, secret, at)} if secret else {})
 
 
 def signature(content: bytes, secret: str, at: int) -> str:
@@ -60,6 +69,6 @@ def signature(content: bytes, secret: str, at: int) -> str:
     return f"t={at},v1={mark}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Names come from sources: in Slack's markup nothing of them may be a link or call everyone."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

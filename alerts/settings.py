@@ -67,6 +67,11 @@ class AlertSettings(ProcessSettings):
         validation_alias="DESIRELINE_ALERTS_WEBHOOKS",
         description="Addresses that alerts are posted to, Slack's for example, by comma.",
     )
+    feedback_webhooks: str = Field(
+        "",
+        validation_alias="DESIRELINE_FEEDBACK_WEBHOOKS",
+        description="Addresses that each detractor to call back and promoter to thank is posted to, by comma.",
+    )
     webhook_secret: SecretStr = Field(
         SecretStr(""),
         validation_alias="DESIRELINE_ALERTS_SECRET",
@@ -89,7 +94,7 @@ class AlertSettings(ProcessSettings):
             raise ValueError(f"{value!r} is not a time zone; write for example America/Mexico_City") from error
         return value
 
-    @field_validator("webhooks")
+    @field_validator("webhooks", "feedback_webhooks")
     @classmethod
     def _are_addresses(cls, value: str) -> str:
         for address in filter(None, map(str.strip, value.split(","))):
@@ -108,5 +113,14 @@ class AlertSettings(ProcessSettings):
 
     @property
     def addresses(self) -> list[str]:
-        """The webhooks, one by one."""
-        return [address for address in map(str.strip, self.webhooks.split(",")) if address]
+        """The webhooks of alerts, one by one."""
+        return _split(self.webhooks)
+
+    @property
+    def feedback_addresses(self) -> list[str]:
+        """The webhooks of detractors and promoters, one by one."""
+        return _split(self.feedback_webhooks)
+
+
+def _split(addresses: str) -> list[str]:
+    return [address for address in map(str.strip, addresses.split(",")) if address]

@@ -1,12 +1,13 @@
-"""From the alerts topic to webhooks: each opened and resolved alert to each address, until it is taken or is a dead letter.
+"""From a topic to webhooks: each message to each address, until it is taken or is a dead letter.
 
-The offset is committed after that, so an alert is posted at least once, and with the same id each time.
+The offset is committed after that, so a message is posted at least once, and with the same id each time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import structlog
 import urllib3
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from alerts.message import body, headers
+from alerts.message import Message, headers, message
 from alerts.settings import AlertSettings
 from runtime import metrics
 from schemas import topics
@@ -38,27 +39,30 @@ class Stopped(Exception):
 
 
 class Webhooks:
-    """Posts alerts. One of it per process; addresses are tried at the same time."""
+    """Posts messages to some addresses, which are tried at the same time."""
 
-    def __init__(self, settings: AlertSettings, stop: asyncio.Event, first_pause: float = 1.0) -> None:
+    def __init__(
+        self, settings: AlertSettings, addresses: Sequence[str], stop: asyncio.Event, first_pause: float = 1.0
+    ) -> None:
         self._settings = settings
+        self._addresses = addresses
         self._stop = stop
         self._first_pause = first_pause
         self._pool = urllib3.PoolManager(timeout=_SECONDS, retries=False)
 
-    async def post(self, alert: Alert) -> dict[str, str]:
+    async def post(self, message: Message) -> dict[str, str]:
         """To every address; the hosts of those that did not take it, and why. Raises Stopped."""
-        ends = await asyncio.gather(*(self._until_taken(url, alert) for url in self._settings.addresses))
-        return {urlsplit(url).netloc: end for url, end in zip(self._settings.addresses, ends, strict=True) if end}
+        ends = await asyncio.gather(*(self._until_taken(url, message) for url in self._addresses))
+        return {urlsplit(url).netloc: end for url, end in zip(self._addresses, ends, strict=True) if end}
 
-    async def _until_taken(self, url: str, alert: Alert) -> str:
-        content, pause, said = body(alert), self._first_pause, ""
+    async def _until_taken(self, url: str, message: Message) -> str:
+        pause, said = self._first_pause, ""
         for number in range(self._settings.webhook_tries):
             if number:
                 metrics.ALERTS_WEBHOOKS.labels("retried").inc()
                 await self._rest(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
-            status, said = await asyncio.to_thread(self._try, url, alert, content)
+            status, said = await asyncio.to_thread(self._try, url, message)
             if 200 <= status < 300:
                 metrics.ALERTS_WEBHOOKS.labels("delivered").inc()
                 return ""
@@ -67,12 +71,12 @@ class Webhooks:
         metrics.ALERTS_WEBHOOKS.labels("dead_letter").inc()
         return said
 
-    def _try(self, url: str, alert: Alert, content: bytes) -> tuple[int, str]:
+    def _try(self, url: str, message: Message) -> tuple[int, str]:
         """Status (0: no answer) and what was said."""
         secret = self._settings.webhook_secret.get_secret_value()
-        sent = headers(alert, content, secret, int(time.time()))
+        sent = headers(message, secret, int(time.time()))
         try:
-            answer = self._pool.request("POST", url, body=content, headers=sent, redirect=False)
+            answer = self._pool.request("POST", url, body=message.content, headers=sent, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             return 0, f"no answer: {type(error).__name__}"  # its text has the address, which may be a secret
         return answer.status, f"answered {answer.status}: {answer.data[:200].decode('utf-8', 'replace')}"
@@ -86,7 +90,7 @@ class Webhooks:
 
 
 async def ready(consumer: AIOKafkaConsumer) -> None:
-    """Return when the consumer has its partitions and a place in each: alerts from now on are not missed."""
+    """Return when the consumer has its partitions and a place in each: what is said from now on is not missed."""
     while not consumer.assignment():
         await consumer.getmany(timeout_ms=100)
     for partition in consumer.assignment():
@@ -94,25 +98,36 @@ async def ready(consumer: AIOKafkaConsumer) -> None:
     await consumer.commit()
 
 
+async def of_alert(record: Any) -> Message | None:
+    """The message of a record of the alerts topic, if it is one that is posted."""
+    alert = decoder.decode(record.value)
+    return None if alert.change == "widened" else message(alert)
+
+
 async def follow(
-    consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, webhooks: Webhooks, stop: asyncio.Event
+    consumer: AIOKafkaConsumer,
+    producer: AIOKafkaProducer,
+    webhooks: Webhooks,
+    stop: asyncio.Event,
+    message_of: Callable[[Any], Awaitable[Message | None]],
 ) -> None:
     """Post what the topic brings, until `stop`. Errors of Kafka are for the process to end on."""
     while not stop.is_set():
         for partition, records in (await consumer.getmany(timeout_ms=500)).items():
             for record in records:
                 try:
-                    await _one(record, producer, webhooks)
+                    found = await message_of(record)
+                    if found is not None:
+                        await _post(found, record, producer, webhooks)
+                        await consumer.commit({partition: record.offset + 1})
                 except Stopped:
                     return
-                await consumer.commit({partition: record.offset + 1})
+            if records and found is None:
+                await consumer.commit({partition: records[-1].offset + 1})
 
 
-async def _one(record: Any, producer: AIOKafkaProducer, webhooks: Webhooks) -> None:
-    alert = decoder.decode(record.value)
-    if alert.change == "widened":
-        return
-    for host, said in (await webhooks.post(alert)).items():
+async def _post(message: Message, record: Any, producer: AIOKafkaProducer, webhooks: Webhooks) -> None:
+    for host, said in (await webhooks.post(message)).items():
         letter = dead_letter(
             record.value,
             source=SOURCE,
@@ -123,4 +138,4 @@ async def _one(record: Any, producer: AIOKafkaProducer, webhooks: Webhooks) -> N
             at=int(time.time() * 1000),
         )
         await producer.send_and_wait(topics.DEAD_LETTERS.name, encode(letter), key=SOURCE.encode())
-        log.warning("a webhook did not take an alert", host=host, said=said, alert_id=alert.alert_id)
+        log.warning("a webhook did not take a message", host=host, said=said, id=message.ident)

@@ -15,6 +15,8 @@ from cli.doctor import doctor
 from cli.down import down
 from cli.erase import erase
 from cli.erasures import erasures
+from cli.experience import experience
+from cli.feedback import app as feedback_app
 from cli.funnel import funnel
 from cli.generations import app as generations_app
 from cli.identifiers import app as identifiers_app
@@ -56,6 +58,7 @@ app.command()(person)
 app.command()(demo)
 app.command()(watch)
 app.command()(funnel)
+app.command()(experience)
 app.command()(sql)
 app.command()(digest)
 app.command()(verify)
@@ -64,6 +67,7 @@ app.command()(erase)
 app.command()(erasures)
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(topics_app, name="topics")
 app.add_typer(generations_app, name="replay")

@@ -27,6 +27,7 @@ DELETED: tuple[tuple[str, str, str, str], ...] = (
     ("journey", "journeys", "journey_id", "id"),
     ("journey", "journeys_by_person", "journey_id", "id"),
     ("letter", "dead_letters", "position", "position"),
+    ("event", "follow_ups", "event_id", "id"),
     ("event", "person_touchpoints", "event_id", "id"),
     ("moved", "person_touchpoints", "(person_id, event_id)", "(person_id, id)"),
     ("event", "touchpoints", "event_id", "id"),

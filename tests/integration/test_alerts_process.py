@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from alerts.causes import Cause, alert
 from alerts.chart import Run
 from alerts.counts import MINUTE_MS, Key, Series
-from alerts.message import signature
+from alerts.message import Message, message, signature
 from alerts.settings import AlertSettings
 from alerts.webhooks import Stopped, Webhooks
 from runtime.kafka import TopicSpec, create_topics, read_topic, reader
@@ -33,7 +33,8 @@ from schemas.codec import encode
 from schemas.topics import TOPICS
 from tests.conftest import Kafka
 from tests.integration.conftest import Tables
-from tests.sink_records import journey
+from tests.sink_records import journey, touchpoint
+from tests.stored_history import assigned, store
 
 pytestmark = pytest.mark.integration
 DAY_MS = 86_400_000
@@ -76,6 +77,10 @@ def receiver() -> Iterator[Receiver]:
     one.close()
 
 
+def a_message() -> Message:
+    return message(an_alert())
+
+
 def an_alert(channel: str = "web", stage: int = 4, at: int = 29_000_000) -> Alert:
     return alert(
         Cause((Key(Series("purchase", stage, channel), "progress"),), at, Run(at - 5, 50, 20, 40.0, 8.0)), "opened", at
@@ -84,12 +89,12 @@ def an_alert(channel: str = "web", stage: int = 4, at: int = 29_000_000) -> Aler
 
 def webhooks(url: str, **changes: Any) -> Webhooks:
     settings = AlertSettings(webhooks=url, webhook_secret=SECRET, **changes)
-    return Webhooks(settings, asyncio.Event(), first_pause=0.01)
+    return Webhooks(settings, settings.addresses, asyncio.Event(), first_pause=0.01)
 
 
 def test_it_is_tried_again_under_the_same_id_until_it_is_taken(receiver: Receiver) -> None:
     receiver.answers = [503, 500, 429]
-    assert asyncio.run(webhooks(f"{receiver.url}/hook").post(an_alert())) == {}
+    assert asyncio.run(webhooks(f"{receiver.url}/hook").post(a_message())) == {}
     assert len(receiver.seen) == 4
     assert len({sent["Idempotency-Key"] for _, sent, _ in receiver.seen}) == 1
     path, sent, content = receiver.seen[-1]
@@ -101,7 +106,7 @@ def test_it_is_tried_again_under_the_same_id_until_it_is_taken(receiver: Receive
 
 def test_after_the_last_try_it_says_what_was_answered(receiver: Receiver) -> None:
     receiver.answers = [500] * 9
-    (said,) = asyncio.run(webhooks(receiver.url, webhook_tries=3).post(an_alert())).values()
+    (said,) = asyncio.run(webhooks(receiver.url, webhook_tries=3).post(a_message())).values()
     assert said.startswith("answered 500")
     assert len(receiver.seen) == 3
 
@@ -109,14 +114,14 @@ def test_after_the_last_try_it_says_what_was_answered(receiver: Receiver) -> Non
 @pytest.mark.parametrize("answer", [400, 404, 410, 302])
 def test_what_no_repetition_helps_is_not_repeated(receiver: Receiver, answer: int) -> None:
     receiver.answers = [answer]
-    assert len(asyncio.run(webhooks(receiver.url).post(an_alert()))) == 1
+    assert len(asyncio.run(webhooks(receiver.url).post(a_message()))) == 1
     assert len(receiver.seen) == 1
 
 
 def test_one_address_that_is_away_does_not_keep_the_other_waiting(receiver: Receiver) -> None:
     nobody = Receiver()
     nobody.close()
-    said = asyncio.run(webhooks(f"{nobody.url}/s3cret,{receiver.url}", webhook_tries=2).post(an_alert()))
+    said = asyncio.run(webhooks(f"{nobody.url}/s3cret,{receiver.url}", webhook_tries=2).post(a_message()))
     assert list(said) == [nobody.url.removeprefix("http://")]
     assert "s3cret" not in str(said)
     assert len(receiver.seen) == 1
@@ -127,7 +132,7 @@ def test_stopping_ends_the_waiting_at_once(receiver: Receiver) -> None:
 
     async def stopped() -> None:
         stop = asyncio.Event()
-        posting = asyncio.create_task(Webhooks(AlertSettings(webhooks=receiver.url), stop, 60.0).post(an_alert()))
+        posting = asyncio.create_task(Webhooks(AlertSettings(), [receiver.url], stop, 60.0).post(a_message()))
         while not receiver.seen:
             await asyncio.sleep(0.01)
         stop.set()
@@ -168,6 +173,7 @@ class Process:
             "CLICKHOUSE_NATIVE_PORT": str(tables.settings.native_port),
             "DESIRELINE_SINK_GROUP": SINK,
             "DESIRELINE_ALERTS_WEBHOOKS": receiver.url,
+            "DESIRELINE_FEEDBACK_WEBHOOKS": f"{receiver.url}/feedback",
             "DESIRELINE_ALERTS_SECRET": SECRET,
             "DESIRELINE_ALERTS_TRIES": "2",
             "DESIRELINE_ALERTS_SETTLE": "1",
@@ -239,6 +245,66 @@ def test_an_alert_reaches_topic_and_webhook_once_and_is_resolved_after_a_restart
     letter = letters(settings)[-1]
     assert letter["leg"] == "alerts"
     assert letter["message"].endswith("answered 410: ")
+
+
+@pytest.mark.long
+def test_a_detractor_is_told_with_the_story_once_it_is_stored(
+    tables: Tables, own_kafka: Kafka, receiver: Receiver, tmp_path: Path
+) -> None:
+    settings = KafkaSettings(bootstrap=own_kafka.bootstrap)
+    create_topics(settings, [TopicSpec(topic.name, 1, topic.config) for topic in TOPICS])
+    now = int(time.time() * 1000)
+    felt = {"kind": "nps", "score": 1, "text": "never again"}
+    steps = [("store", "waiting", None), ("store", "paid", None), ("email", "survey_answered", felt)]
+    sent = [
+        (
+            0,
+            touchpoint(
+                number, channel=channel, name=name, occurred_at=now - 9_000 + number, received_at=now, feedback=one
+            ),
+        )
+        for number, (channel, name, one) in enumerate(steps)
+    ]
+    people = [encode(assigned(*one)) for one in sent]
+    process = Process(tables, own_kafka, receiver, tmp_path)
+    state = {"sent": False, "stored": False}
+
+    def told() -> bool:
+        # `ready` is over when the group has committed its place; the rows come after the record, as they do live
+        if not state["sent"] and committed(settings, "feedback-webhooks", "people"):
+            asyncio.run(write_topic(settings, "people", people))
+            state["sent"] = True
+        elif state["sent"] and not state["stored"]:
+            store(tables.settings, sent, now)
+            state["stored"] = True
+        return bool(receiver.seen)
+
+    process.until(told)
+    ((path, headers, content),) = receiver.seen
+    assert path == "/feedback"
+    assert headers["X-Desireline-Signature"]
+    said = json.loads(content)
+    assert said["follow_up"]["about"] == {"channel": "store", "touchpoint": "paid"}
+    assert [step["touchpoint"] for step in said["follow_up"]["did"]] == ["waiting", "paid", "survey_answered"]
+    assert "never again" in said["text"]
+
+
+def committed(settings: KafkaSettings, group: str, topic: str) -> bool:
+    async def asked() -> bool:
+        async with reader(settings, group_id=group) as consumer:
+            return await consumer.committed(TopicPartition(topic, 0)) is not None
+
+    return asyncio.run(asked())
+
+
+async def write_topic(settings: KafkaSettings, topic: str, values: list[bytes]) -> None:
+    producer = AIOKafkaProducer(**settings.client())
+    await producer.start()
+    try:
+        for value in values:
+            await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()
 
 
 async def sunk(settings: KafkaSettings) -> None:

@@ -86,6 +86,11 @@ def shop(tables: Tables) -> Tables:
         encode(msgspec.json.decode(journey(number)) | {"person_id": person.hex})
         for number, person in enumerate((ADA, BOB))
     ])  # fmt: skip
+    with connect(tables.settings) as client:
+        client.execute(
+            "INSERT INTO follow_ups (event_id, number, state, by) VALUES",
+            [(EVENTS[number], 1, "taken", "ann") for number in (0, 2)],
+        )
     return tables
 
 
@@ -123,7 +128,7 @@ def test_one_person_goes_and_nobody_else_loses_a_row(shop: Tables, client: Any) 
     after = everything(shop)
     gone = {table: [row for row in before[table] if row not in after[table]] for table in before}
     assert {table: len(rows) for table, rows in gone.items()} == {
-        "outcomes": 0, "journeys": 1, "journeys_by_person": 1, "dead_letters": 2,
+        "outcomes": 0, "follow_ups": 1, "journeys": 1, "journeys_by_person": 1, "dead_letters": 2,
         "person_touchpoints": 7, "touchpoints": 7, "identities": 3,
     }  # fmt: skip
     assert all(row in before[table] for table, rows in after.items() for row in rows)

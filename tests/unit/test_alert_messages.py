@@ -14,7 +14,7 @@ from alerts.causes import Cause
 from alerts.causes import alert as alert_of
 from alerts.chart import Run
 from alerts.counts import MINUTE_MS, Key, Series
-from alerts.message import body, headers, link, sentence, signature
+from alerts.message import headers, link, message, sentence, signature
 from alerts.resuming import resumed
 from alerts.settings import AlertSettings
 from alerts.watch import State
@@ -42,7 +42,7 @@ def test_a_sentence_says_where_how_much_and_how_many() -> None:
 
 def test_nothing_that_a_source_named_is_markup() -> None:
     who = Affected(person_id="ab", journey_id="cd", at=5, did=["web·<!channel>", "web·a&b"])
-    text = msgspec.json.decode(body(alert(customers=[who], link="https://x.example/1")))["text"]
+    text = msgspec.json.decode(message(alert(customers=[who], link="https://x.example/1")).content)["text"]
     assert "<!channel>" not in text
     assert "web·&lt;!channel&gt; → web·a&amp;b" in text
     assert text.endswith("<https://x.example/1|Look at it>")
@@ -50,22 +50,23 @@ def test_nothing_that_a_source_named_is_markup() -> None:
 
 def test_the_whole_alert_is_beside_the_text() -> None:
     one = alert()
-    assert msgspec.convert(msgspec.json.decode(body(one))["alert"], Alert) == one
+    assert msgspec.convert(msgspec.json.decode(message(one).content)["alert"], Alert) == one
 
 
 def test_a_signature_is_checked_with_nothing_but_the_secret() -> None:
-    content = body(alert())
-    sent = headers(alert(), content, "s3cret", 1_700_000_000)
+    posted = message(alert())
+    content = posted.content
+    sent = headers(posted, "s3cret", 1_700_000_000)
     at, mark = (part.split("=")[1] for part in sent["X-Desireline-Signature"].split(","))
     assert hmac.new(b"s3cret", at.encode() + b"." + content, sha256).hexdigest() == mark
     assert signature(content, "other", 1_700_000_000) != sent["X-Desireline-Signature"]
-    assert "X-Desireline-Signature" not in headers(alert(), content, "", 1)
+    assert "X-Desireline-Signature" not in headers(posted, "", 1)
 
 
 def test_the_id_is_of_the_alert_and_the_change_alone() -> None:
-    one = headers(alert(), b"1", "", 1)["Idempotency-Key"]
-    assert one == headers(alert(lost=7.0), b"2", "", 99)["Idempotency-Key"]
-    assert one != headers(alert(change="resolved"), b"1", "", 1)["Idempotency-Key"]
+    one = headers(message(alert()), "", 1)["Idempotency-Key"]
+    assert one == headers(message(alert(lost=7.0)), "", 99)["Idempotency-Key"]
+    assert one != headers(message(alert(change="resolved")), "", 1)["Idempotency-Key"]
 
 
 def test_a_link_is_filled_in() -> None:
