@@ -1,18 +1,15 @@
-"""A customer's life as text for people and as JSON for programs. Colour is never the only one to say something."""
+"""A customer's life as text. Colour is never the only one to say something."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
-from typing import Any
-from uuid import UUID
+from datetime import datetime, tzinfo
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from cli import text
-from cli.life import Life, Told, Touchpoint
+from people.life import Life, Told, Touchpoint
 from processors.experience import intensity
 
 # Status → sign, colour, words.
@@ -153,69 +150,3 @@ def _local(at: int, zone: tzinfo) -> datetime:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-# --- for programs -----------------------------------------------------------------------------------------------------
-
-
-def as_object(life: Life) -> dict[str, Any]:
-    """The life as JSON values: times RFC 3339 in UTC or null, stages by name, money in minor units."""
-    return {
-        "person_id": str(life.person),
-        "identifiers": list(life.identifiers),
-        "journeys": [_journey(told) for told in life.journeys],
-        "in_no_journey": [_touchpoint(touchpoint, "") for touchpoint in life.outside],
-    }
-
-
-_TIMES = ("started_at", "last_at", "completed_at", "due_at")
-_AS_THEY_ARE = ("definition", "definition_version", "status", "entry_channel", "value", "peak_end")
-
-
-def _journey(told: Told) -> dict[str, Any]:
-    journey = msgspec.to_builtins(told.journey)
-    columns = ("drop_off_at", "drop_off_stage", "drop_off_step", "recovered_at")
-    silences = zip(*(journey[column] for column in columns), strict=True)
-    return (
-        {"journey_id": str(UUID(journey["journey_id"]))}
-        | {name: journey[name] for name in _AS_THEY_ARE}
-        | {name: _time(journey[name]) for name in _TIMES}
-        | {
-            "stage": told.stage_name(journey["stage"]) or None,
-            "furthest_stage": told.stage_name(journey["furthest_stage"]) or None,
-            "path": told.path,
-            "drop_offs": [
-                {"at": _time(at), "stage": told.stage_name(rank) or None, "step": step, "recovered_at": _time(back)}
-                for at, rank, step, back in silences
-            ],
-            "touchpoints": [_touchpoint(touchpoint, told.stage(touchpoint)) for touchpoint in told.touchpoints],
-        }
-    )
-
-
-def _touchpoint(touchpoint: Touchpoint, stage: str) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "event_id": str(UUID(bytes=touchpoint.event)),
-        "occurred_at": _time(touchpoint.at),
-        "channel": touchpoint.channel,
-        "name": touchpoint.name,
-        "stage": stage or None,
-    }
-    if touchpoint.store:
-        said["store"] = touchpoint.store
-    if touchpoint.currency:
-        said["value"] = {"amount": touchpoint.amount, "currency": touchpoint.currency}
-    if touchpoint.feedback:
-        said["feedback"] = {
-            "kind": touchpoint.feedback,
-            "score": touchpoint.score if touchpoint.score >= 0 else None,
-            "sentiment": touchpoint.sentiment or None,
-            "text": touchpoint.text or None,
-        }
-    return said
-
-
-def _time(at: int) -> str | None:
-    if not at:
-        return None
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

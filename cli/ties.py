@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from schemas.identity import Kinds, strong_in
+from sinks.reader import Given
 
 if TYPE_CHECKING:
     from sinks.reader import Reader
@@ -37,7 +38,7 @@ LEFT JOIN
 """
 _OWNERS = """
 SELECT identifier, person_id, shared FROM v_identities
-WHERE person_id = {person:UUID} OR identifier IN {identifiers:Array(String)}
+WHERE person_id = {person:UUID} OR identifier IN (SELECT value FROM carried)
 """
 _FORMER = "SELECT old_person_id FROM v_person_aliases WHERE person_id = {person:UUID} ORDER BY old_person_id"
 _MOVES = """
@@ -126,7 +127,7 @@ def read(reader: Reader, person: UUID, kinds: Kinds) -> Ties:
     found = [Touchpoint(*row) for row in reader.ask(_TOUCHPOINTS, {"person": person}).rows]
     found.sort(key=lambda touchpoint: touchpoint.order)
     carried = {f"{kind}:{value}" for one in found for kind, value in one.identifiers.items()}
-    rows = reader.ask(_OWNERS, {"person": person, "identifiers": sorted(carried)}).rows
+    rows = reader.ask(_OWNERS, {"person": person}, given=[Given("carried", "String", sorted(carried))]).rows
     owners = {identifier: (owner, bool(shared)) for identifier, owner, shared in rows}
     names, devices = ties(found, owners, kinds)
     moves = [Move(*row) for row in reader.ask(_MOVES, {"person": person}).rows]

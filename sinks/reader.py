@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from clickhouse_driver import Client
-
 from runtime.settings import ClickHouseSettings
 
 READ_ONLY = 2  # no writes; the settings of a query may still be given
@@ -16,8 +14,15 @@ ANSWER_SECONDS = 300
 
 
 @contextmanager
-def connect(settings: ClickHouseSettings, database: str | None = None, **query_settings: Any) -> Iterator[Any]:
+def connect(
+    settings: ClickHouseSettings,
+    database: str | None = None,
+    answer_seconds: float = ANSWER_SECONDS,
+    **query_settings: Any,
+) -> Iterator[Any]:
     """A clickhouse_driver Client, in UTC, closed at the end; `database` "" is the server's default."""
+    from clickhouse_driver import Client  # takes a moment to import: only who asks ClickHouse pays
+
     client = Client(
         settings.host,
         settings.native_port,
@@ -26,7 +31,7 @@ def connect(settings: ClickHouseSettings, database: str | None = None, **query_s
         password=settings.password,
         secure=settings.secure,
         connect_timeout=CONNECT_SECONDS,
-        send_receive_timeout=ANSWER_SECONDS,
+        send_receive_timeout=answer_seconds,
         settings={"session_timezone": "UTC"} | query_settings,
     )
     try:

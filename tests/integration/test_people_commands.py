@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import life
-from cli.life import Touchpoint
 from cli.main import app
 from deploy.local.ports import free_port
+from people import life
+from people.life import Touchpoint
 from runtime.kafka import TopicSpec, create_topics
 from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas.codec import encode

@@ -1,4 +1,4 @@
-"""A customer's life: who is meant, which journeys it holds, how it is told."""
+"""A customer's life: which journeys it holds, how it is told."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import json
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli import life, story
-from cli.life import Life, Touchpoint
+from cli import story
+from people import life, objects
+from people.life import Life, Touchpoint
 from schemas.definition import Rules, load_definitions
-from schemas.identity import DEFAULT_KINDS, Kinds
 from schemas.person import FoldRecord
 from tests import oracle
 
@@ -50,44 +49,6 @@ def told(touchpoints: tuple[Touchpoint, ...], as_of: int, zone: str = "UTC") -> 
     story.show(console, lived(touchpoints, as_of), MARCH + as_of, ZoneInfo(zone))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
-
-
-# --- who is meant -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("customer_id:42", ["customer_id:42"]),
-        (" email:Ada@Example.COM ", ["email:ada@example.com"]),
-        ("phone:0052 55 1", ["phone:+52551"]),
-        ("phone:none", []),
-        ("", []),
-    ],
-)
-def test_an_identifier_with_its_kind_means_one(text: str, meant: list[str]) -> None:
-    assert life.candidates(text) == meant
-
-
-def test_without_a_kind_it_is_looked_up_over_all_kinds() -> None:
-    assert {"customer_id:42", "email:42", "phone:42"} < set(life.candidates("42"))
-    assert "phone:" not in "".join(life.candidates("Ada"))
-    assert "customer_id:urn:7" in life.candidates("urn:7"), "a colon alone is no kind"
-
-
-def test_the_kinds_are_those_that_are_configured() -> None:
-    kinds = Kinds.model_validate({"kinds": [{"name": "table"}, {"name": "phone"}], "phone_region": "MX"})
-    assert life.candidates("table:7", kinds) == ["table:7"]
-    assert life.candidates("55 1234 5678", kinds) == ["table:55 1234 5678", "phone:+525512345678"]
-    assert life.candidates("email:A@b.c", kinds) == ["table:email:A@b.c"], "not a kind here"
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_an_answerable_question(text: str) -> None:
-    for candidate in life.candidates(text):
-        kind, colon, value = candidate.partition(":")
-        assert (kind in DEFAULT_KINDS.names, colon, bool(value)) == (True, ":", True)
-    assert life.as_person(text) is None or UUID(text.strip())
 
 
 # --- which journeys ---------------------------------------------------------------------------------------------------
@@ -167,7 +128,7 @@ def test_no_colour_is_needed() -> None:
 
 
 def test_as_json_it_says_the_same() -> None:
-    said = json.loads(json.dumps(story.as_object(lived(TACOS, 6 * DAY))))
+    said = json.loads(json.dumps(objects.life(lived(TACOS, 6 * DAY))))
     (journey,) = said["journeys"]
     assert said["person_id"] == str(PERSON)
     assert (journey["status"], journey["stage"], journey["value"]) == ("completed", "loyalty", {"MXN": 48_400})

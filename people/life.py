@@ -5,25 +5,19 @@ The rows of `journeys` are not asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from processors import fold, packing
 from schemas.definition import STAGE, Definition
-from schemas.identity import DEFAULT_KINDS, Kinds, normalise
+from schemas.identity import Kinds
 from schemas.journey import Journey
 
 if TYPE_CHECKING:
     from sinks.reader import Reader
 
-SUGGESTIONS = 5
-MAX_TYPOS = 2
-
-_PEOPLE = """
-SELECT identifier, person_id FROM v_identities WHERE identifier IN {identifiers:Array(String)} ORDER BY identifier
-"""
 _TOUCHPOINTS = """
 SELECT
     event_id, toUnixTimestamp64Milli(occurred_at), sequence, channel, name, rules, amount, currency, feedback, score,
@@ -38,16 +32,6 @@ LEFT JOIN
     SELECT event_id, feedback_text, store, identifiers FROM touchpoints FINAL
     WHERE event_id IN (SELECT event_id FROM v_touchpoints WHERE person_id = {person:UUID})
 ) AS facts USING (event_id)
-"""
-_SIMILAR = """
-SELECT identifier FROM
-(
-    SELECT DISTINCT identifier, substring(substring(identifier, position(identifier, ':') + 1), 1, 300) AS value,
-        editDistance(value, {text:String}) AS typos
-    FROM v_identities
-)
-WHERE typos <= {most:UInt8} OR positionCaseInsensitiveUTF8(value, {text:String}) > 0
-ORDER BY typos, identifier LIMIT {limit:UInt8}
 """
 _STAGES = "SELECT definition, stage, name, patience_ms FROM v_stages"
 
@@ -121,42 +105,15 @@ class Life:
 class OtherDefinitions(Exception):
     """What is stored was computed with other journey definitions than the configured ones."""
 
-
-def candidates(text: str, kinds: Kinds = DEFAULT_KINDS) -> list[str]:
-    """The identifiers that a person may have meant: `kind:value` with a configured kind, else the value of any kind."""
-    kind, colon, value = text.strip().partition(":")
-    if colon and kind in kinds.names:
-        value = normalise(kind, value, kinds)
-        return [f"{kind}:{value}"] if value else []
-    found = {kind: normalise(kind, text, kinds) for kind in kinds.names}
-    return [f"{kind}:{value}" for kind, value in found.items() if value and value != "+"]
-
-
-def as_person(text: str) -> UUID | None:
-    """The person's own id, if the text is one."""
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        return None
-
-
-def find(reader: Reader, identifiers: Sequence[str]) -> dict[str, UUID]:
-    """Identifier → person, of those that are known."""
-    return dict(reader.ask(_PEOPLE, {"identifiers": list(identifiers)}).rows) if identifiers else {}
-
-
-def similar(reader: Reader, text: str, kinds: Kinds = DEFAULT_KINDS) -> list[str]:
-    """Known identifiers with a similar value, the closest first. Reads all of them: only for a failed search."""
-    value = text.strip()[:300]
-    if value.partition(":")[0] in kinds.names:
-        value = value.partition(":")[2]
-    asked = {"text": value, "most": MAX_TYPOS, "limit": SUGGESTIONS}
-    return [identifier for (identifier,) in reader.ask(_SIMILAR, asked).rows] if value else []
+    def __init__(self, stored: str) -> None:
+        super().__init__(
+            f"{stored}, but other journeys are configured here: set DESIRELINE_DEFINITIONS to the worker's file"
+        )
 
 
 def read(reader: Reader, person: UUID, definitions: Sequence[Definition], kinds: Kinds, as_of: int) -> Life:
     """Everything about one person as it stands at `as_of` (ms UTC). Raises OtherDefinitions."""
-    _require_same(reader, definitions)
+    require_same(reader, definitions)
     found: list[Touchpoint] = []
     identifiers: set[str] = set()
     for event, at, sequence, channel, name, rules, *more, used in reader.ask(_TOUCHPOINTS, {"person": person}).rows:
@@ -164,9 +121,19 @@ def read(reader: Reader, person: UUID, definitions: Sequence[Definition], kinds:
             raise OtherDefinitions(f"touchpoints know {len(rules)} journey definitions, not {len(definitions)}")
         found.append(Touchpoint(event.bytes, at, sequence, channel, name, tuple(rules), *more))
         identifiers.update(f"{kind}:{value}" for kind, value in used.items())
-    found.sort(key=lambda touchpoint: touchpoint.order)
-    in_order = tuple(sorted(identifiers, key=kinds.rank))
-    return Life(person, in_order, tuple(found), tuple(journeys(person, found, definitions, as_of)))
+    return lived(person, sorted(identifiers, key=kinds.rank), found, definitions, as_of)
+
+
+def lived(
+    person: UUID,
+    identifiers: Sequence[str],
+    touchpoints: Iterable[Touchpoint],
+    definitions: Sequence[Definition],
+    as_of: int,
+) -> Life:
+    """The life that these touchpoints, in whatever order, come to at `as_of` (ms UTC). Pure."""
+    in_order = tuple(sorted(touchpoints, key=lambda touchpoint: touchpoint.order))
+    return Life(person, tuple(identifiers), in_order, tuple(journeys(person, in_order, definitions, as_of)))
 
 
 def journeys(
@@ -202,7 +169,8 @@ def _packed(touchpoints: Sequence[Touchpoint], definitions: int) -> tuple[list[b
     return records, fold.Texts(channels.texts, names.texts, meanings, currencies.texts)
 
 
-def _require_same(reader: Reader, definitions: Sequence[Definition]) -> None:
+def require_same(reader: Reader, definitions: Sequence[Definition]) -> None:
+    """Raises OtherDefinitions unless the live tables were computed with these."""
     stored = {(name, rank): (stage, patience) for name, rank, stage, patience in reader.ask(_STAGES).rows}
     configured = {
         (definition.name, rank): (stage.name, stage.patience)
