@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import itertools
 import time
 from collections import Counter
@@ -20,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ingest.accept import Accepted, accept_request
-from ingest.body import Body, Refused, items
+from ingest.body import Body, items
 from ingest.budget import BrokerAway, Budget, Unavailable
 from ingest.following import Following
 from ingest.openapi import document
@@ -28,7 +26,8 @@ from ingest.producer import Producer
 from ingest.rejected import Rejected, is_kept
 from ingest.settings import CollectorSettings
 from ingest.source import Source
-from runtime import metrics
+from runtime import keys, metrics
+from runtime.http import Refused, answer, http_error
 from schemas.codec import encode
 from schemas.dead_letter import dead_letter
 from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
@@ -37,10 +36,6 @@ READ_SECONDS = 30.0  # for a client to send one body
 PREFLIGHT_SECONDS = 86_400
 
 Records = dict[str, list[tuple[bytes, bytes]]]
-
-
-def answer(status: int, content: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(encode(content), status, headers, media_type="application/json")
 
 
 class Api:
@@ -157,15 +152,8 @@ class Api:
 
     def _source(self, request: Request) -> Source:
         """Who sends, by write key: `Authorization: Bearer KEY`, Basic with the key as user, or `?key=KEY`."""
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            key = credentials.strip()
-        elif scheme.lower() == "basic":
-            try:
-                key = base64.b64decode(credentials, validate=True).decode().partition(":")[0]
-            except (binascii.Error, UnicodeDecodeError):
-                key = ""
-        else:
+        key = keys.carried(request.headers.get("authorization", ""))
+        if key is None:
             key = request.query_params.get("key", "")
         source = self._settings.sources.source(key)
         if source is None:
@@ -188,12 +176,6 @@ class Api:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
-    """404 and 405 in the form of every other answer."""
-    assert isinstance(error, HTTPException)
-    return answer(error.status_code, {"error": error.detail.lower().replace(" ", "_")}, dict(error.headers or {}))
-
-
 def application(api: Api, settings: CollectorSettings) -> Starlette:
     """The ASGI application."""
     return Starlette(
@@ -214,5 +196,5 @@ def application(api: Api, settings: CollectorSettings) -> Starlette:
                 max_age=PREFLIGHT_SECONDS,
             )
         ],
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: http_error},
     )

@@ -9,6 +9,7 @@ import msgspec
 
 from ingest.budget import Budget
 from ingest.rejected import Rejected
+from runtime.http import Refused
 
 JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", "application/octet-stream"})
 NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
@@ -16,15 +17,6 @@ NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "applica
 _GZIP = 16 + zlib.MAX_WBITS
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(msgspec.Raw)
-
-
-class Refused(Exception):
-    """The request as a whole is answered with `status`; nothing of it was kept."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
 
 
 class Body:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import structlog
-import uvicorn
 import uvloop
 from pydantic import ValidationError
 
@@ -20,22 +15,12 @@ from ingest.budget import Budget
 from ingest.following import Following
 from ingest.producer import Producer
 from ingest.settings import CollectorSettings
+from runtime.http import server
 from runtime.logging import configure
 from schemas.identity import KindsError
 from schemas.topics import DEAD_LETTERS, TOUCHPOINTS
 
 log = structlog.get_logger()
-
-
-class _Server(uvicorn.Server):
-    """Ends in good order on SIGINT and SIGTERM, with exit code 0; uvicorn's own way raises the signal once more."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
 
 
 async def collect(settings: CollectorSettings) -> None:
@@ -49,21 +34,11 @@ async def collect(settings: CollectorSettings) -> None:
         ack_timeout=settings.ack_timeout,
     )
     following = Following(settings)
-    server = _Server(
-        uvicorn.Config(
-            application(Api(settings, producer, following, budget), settings),
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            backlog=2048,
-            timeout_graceful_shutdown=int(settings.ack_timeout) + 5,
-        )
+    serving = server(
+        application(Api(settings, producer, following, budget), settings),
+        settings.host,
+        settings.port,
+        stop_seconds=int(settings.ack_timeout) + 5,
     )
     await producer.start()
     await following.start()
@@ -71,7 +46,7 @@ async def collect(settings: CollectorSettings) -> None:
     gc.freeze()  # what is here now stays: collections need not look at it
     log.info("collector_starts", host=settings.host, port=settings.port, kafka=settings.bootstrap)
     try:
-        await server.serve()
+        await serving.serve()
     finally:
         await following.stop()
         await producer.stop()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha1, sha256
+from hashlib import sha1
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from runtime.keys import Keys
 
 # Fixed for ever: stored event ids hang on it.
 NAMESPACE = UUID("7e0b9c52-5a3c-5d0e-9a53-6f1d3c1f0a77")
@@ -40,23 +41,16 @@ def zone_named(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is not an IANA time zone; write for example Europe/Madrid") from error
 
 
-class WriteKeys:
-    """The sources by write key. Keys are held as hashes, so that a lookup's timing tells nothing about them."""
-
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self._sources = {self._hash(key): source for key, source in sources.items()}
-
-    @staticmethod
-    def _hash(key: str) -> bytes:
-        return sha256(key.encode("utf-8", "surrogateescape")).digest()
+class WriteKeys(Keys[Source]):
+    """The sources by write key."""
 
     def source(self, key: str) -> Source | None:
         """Whose key it is; None if nobody's."""
-        return self._sources.get(self._hash(key))
+        return self.owner(key)
 
     def named(self, name: str) -> Source:
         """The source of this name; without a zone where nobody has a key for it, or its keys do not agree on one."""
-        zones = {source.zone for source in self._sources.values() if source.name == name}
+        zones = {source.zone for source in self.owners if source.name == name}
         return Source(name, zones.pop() if len(zones) == 1 else None)
 
     @classmethod

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ingest.body import Body, Refused, items
+from ingest.body import Body, items
 from ingest.budget import Budget, Overloaded
 from ingest.rejected import Rejected
+from runtime.http import Refused
 
 PLENTY = 1 << 30
 
