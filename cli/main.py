@@ -24,6 +24,7 @@ from cli.import_ import import_file
 from cli.journeys import journeys
 from cli.ledger import ledger
 from cli.logs import logs
+from cli.lookup import lookup
 from cli.person import person
 from cli.simulate import simulate
 from cli.sql import sql
@@ -53,6 +54,7 @@ app.command()(worker)
 app.command()(simulate)
 app.command(name="import")(import_file)
 app.command()(tail)
+app.command()(lookup)
 app.command()(journeys)
 app.command()(person)
 app.command()(demo)

@@ -25,6 +25,9 @@ def up(
     collector_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of the collector.  [default: 8080, or a free one]")
     ] = None,
+    dashboard_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the dashboard.  [default: 8090, or a free one]")
+    ] = None,
     kafka_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of Kafka.  [default: a free one]")
     ] = None,
@@ -35,7 +38,7 @@ def up(
         int | None, typer.Option(min=1, max=65535, help="Port of ClickHouse's native protocol.  [default: a free one]")
     ] = None,
 ) -> None:
-    """Start the local stack: Kafka, ClickHouse, collector, worker and sink, as processes on this machine.
+    """Start the local stack: Kafka, ClickHouse, collector, worker, sink and dashboard, as processes on this machine.
 
     Data, logs and state are in DESIRELINE_HOME (default: .desireline). Servers that KAFKA_BOOTSTRAP and CLICKHOUSE_URL
     name are used and not started.
@@ -48,6 +51,7 @@ def up(
 
         given = {
             "collector": collector_port,
+            "dashboard": dashboard_port,
             "kafka": kafka_port,
             "clickhouse_http": clickhouse_http_port,
             "clickhouse_native": clickhouse_native_port,
@@ -106,6 +110,8 @@ def _next_steps(state: StackState) -> None:
         steps = {
             "Send touchpoints to": f"http://127.0.0.1:{state.ports['collector']}/v1/touchpoints",
             "with a write key of": f"{state.environment['DESIRELINE_HOME']}/write_keys",
+            "Look customers up at": f"http://127.0.0.1:{state.ports['dashboard']}/v1/people/lookup",
+            "with the read key of": f"{state.environment['DESIRELINE_HOME']}/read_keys",
         } | steps
     out.print()
     for name, value in steps.items():

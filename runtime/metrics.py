@@ -90,6 +90,18 @@ ALERTS_WEBHOOKS = Counter(
     "desireline_alerts_webhooks_total", "Webhook requests by how they ended: delivered, retried, dead_letter.", ["end"]
 )
 
+# -- dashboard: the read API -------------------------------------------------------------------------------------------
+
+LOOKUP_REQUESTS = Counter("desireline_lookup_requests_total", "Lookups answered.", ["reader", "status"])
+LOOKUP_SECONDS = Histogram(
+    "desireline_lookup_seconds",
+    "From the first byte of a lookup to its answer, whatever it was.",
+    buckets=(0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+LOOKUP_READY = Gauge(
+    "desireline_lookup_ready", "1 while ClickHouse answers and its journeys are those of the configured definitions."
+)
+
 
 def serve(port: int) -> None:
     """Serve /metrics on loopback; port 0: do not."""

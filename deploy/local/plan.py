@@ -9,19 +9,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from deploy.findings import NEEDED_BYTES
-from deploy.local import ports, write_keys
+from deploy.local import keys, ports
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.errors import StackError
 from deploy.local.kafka import KafkaServer
 from deploy.local.settings import StackSettings
 
-COLLECTOR_PORT = 8080
+USUAL_PORTS = {"collector": 8080, "dashboard": 8090}
 PARTITIONS = 4  # of each topic; more would cost memory and buy nothing on one machine
 
 # Ports by what listens on them. The internal ones are random, but a home keeps its own from one start to the next.
 KAFKA_PORTS = ("kafka", "kafka_controller")
 CLICKHOUSE_PORTS = ("clickhouse_http", "clickhouse_native")
-PROCESS_PORTS = ("collector", "worker_metrics", "sink_metrics")
+PROCESS_PORTS = ("collector", "dashboard", "worker_metrics", "sink_metrics")
 
 
 class Wishes(BaseModel):
@@ -57,8 +57,11 @@ def make(wishes: Wishes, settings: StackSettings, before: dict[str, int]) -> Pla
         names += CLICKHOUSE_PORTS
     if wishes.only == "everything":
         names += PROCESS_PORTS
-        keys = settings.write_keys
-        environment["DESIRELINE_WRITE_KEYS"] = keys.get_secret_value() if keys else write_keys.of_home(home)
+        for variable, given, file in (
+            ("DESIRELINE_WRITE_KEYS", settings.write_keys, keys.WRITE),
+            ("DESIRELINE_READ_KEYS", settings.read_keys, keys.READ),
+        ):
+            environment[variable] = given.get_secret_value() if given else keys.of_home(home, file)
     chosen = choose_ports(names, wishes.ports, before)
     kafka = clickhouse = None
     if settings.kafka_bootstrap:
@@ -77,7 +80,6 @@ def make(wishes: Wishes, settings: StackSettings, before: dict[str, int]) -> Pla
 
 def choose_ports(names: list[str], given: dict[str, int], before: dict[str, int]) -> dict[str, int]:
     """A port for each name: the given one (taken: `StackError`), the one of the last start, the usual one, a random one."""
-    usual = {"collector": COLLECTOR_PORT}
     chosen: dict[str, int] = {}
     for name in names:
         if name in given:
@@ -87,7 +89,7 @@ def choose_ports(names: list[str], given: dict[str, int], before: dict[str, int]
             chosen[name] = ports.require_free(given[name], name.replace("_", " "), option)
     for name in names:
         if name not in chosen:
-            wanted = [before.get(name), usual.get(name)]
+            wanted = [before.get(name), USUAL_PORTS.get(name)]
             kept = next((p for p in wanted if p and p not in chosen.values() and ports.is_free(p)), None)
             chosen[name] = kept or ports.free_port(set(chosen.values()))
     return chosen

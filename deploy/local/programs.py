@@ -114,6 +114,15 @@ def _processes(plan: Plan) -> list[Program]:
             port=at["collector"],
             version=ours,
         ),
+        Program(
+            "dashboard",
+            [sys.executable, "-m", "dashboard.app"],
+            needs=("migrations",),
+            ready=lambda: _answers(at["dashboard"], "/readyz"),
+            environment={"DESIRELINE_DASHBOARD_PORT": str(at["dashboard"])},
+            port=at["dashboard"],
+            version=ours,
+        ),
     ]
 
 

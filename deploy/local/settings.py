@@ -8,7 +8,7 @@ from runtime.settings import ProcessSettings
 
 
 class StackSettings(ProcessSettings):
-    """Servers that are named here are used and not started; a write key that is given here is used and not made up."""
+    """Servers that are named here are used and not started; keys that are given here are used and not made up."""
 
     kafka_bootstrap: str | None = Field(
         None, validation_alias="KAFKA_BOOTSTRAP", description="Your own Kafka; without it the stack starts one."
@@ -20,4 +20,9 @@ class StackSettings(ProcessSettings):
         None,
         validation_alias="DESIRELINE_WRITE_KEYS",
         description="Who may send touchpoints: source=key, by comma; without it each home makes up its own.",
+    )
+    read_keys: SecretStr | None = Field(
+        None,
+        validation_alias="DESIRELINE_READ_KEYS",
+        description="Who may look customers up: reader=key, by comma; without it each home makes up its own.",
     )

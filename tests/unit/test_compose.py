@@ -43,10 +43,10 @@ def test_both_run_the_same_kafka_in_the_same_way(services: dict[str, Any], tmp_p
             assert local[setting] == value, name
 
 
-def test_only_the_collector_is_published_and_only_on_loopback(services: dict[str, Any]) -> None:
+def test_only_collector_and_dashboard_are_published_and_only_on_loopback(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"collector"}
-    assert all(port.startswith("127.0.0.1:") for port in published["collector"])
+    assert set(published) == {"collector", "dashboard"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
 def test_the_image_holds_every_package() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.settings import parse_keys
 from deploy.local import plan, ports
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.errors import StackError
@@ -26,7 +27,7 @@ from runtime.settings import ClickHouseSettings
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "DESIRELINE_WRITE_KEYS"):
+    for name in ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "DESIRELINE_WRITE_KEYS", "DESIRELINE_READ_KEYS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -88,7 +89,14 @@ def test_servers_that_the_user_has_are_not_started(tmp_path: Path, monkeypatch: 
     assert (made.kafka, made.clickhouse) == (None, None)
     assert made.environment["KAFKA_BOOTSTRAP"] == "broker:9092"
     assert made.environment["CLICKHOUSE_URL"] == "https://me:secret@warehouse:8443/desireline"
-    assert {program.name for program in programs(made)} == {"topics", "migrations", "collector", "worker", "sink"}
+    assert {program.name for program in programs(made)} == {
+        "topics",
+        "migrations",
+        "collector",
+        "dashboard",
+        "worker",
+        "sink",
+    }
 
 
 def test_a_home_makes_up_write_keys_once_and_the_collector_can_read_them(
@@ -106,12 +114,20 @@ def test_a_home_makes_up_write_keys_once_and_the_collector_can_read_them(
     assert given_keys == "till=0f3c9a7e5d21"
 
 
+def test_its_read_keys_are_others_and_the_dashboard_can_read_them(tmp_path: Path) -> None:
+    made = plan.make(Wishes(), StackSettings(home=tmp_path), {})
+    keys = made.environment["DESIRELINE_READ_KEYS"]
+    assert parse_keys(keys).owner(keys.partition("=")[2]) == "service"
+    assert keys.partition("=")[2] not in made.environment["DESIRELINE_WRITE_KEYS"]
+    assert stat.S_IMODE((tmp_path / "read_keys").stat().st_mode) == 0o600
+
+
 def test_every_program_waits_only_for_programs_before_it(tmp_path: Path) -> None:
     before: set[str] = set()
     for program in programs(plan.make(Wishes(), StackSettings(home=tmp_path), {})):
         assert before.issuperset(program.needs)
         before.add(program.name)
-    assert before == {"kafka", "clickhouse", "topics", "migrations", "collector", "worker", "sink"}
+    assert before == {"kafka", "clickhouse", "topics", "migrations", "collector", "dashboard", "worker", "sink"}
 
 
 def test_a_plan_survives_the_way_to_the_supervisor(tmp_path: Path) -> None:
