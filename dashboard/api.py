@@ -53,7 +53,8 @@ class Api:
         """POST /v1/people/lookup: what somebody is in the middle of."""
         started, reader = time.monotonic(), ""
         try:
-            reader = self._reader(request, started)
+            reader = self._reader(request)
+            self._allow(reader, started)
             response = answer(200, await self._found(await _read(request)))
         except Refused as refused:
             response = answer(refused.status, {"error": refused.reason, "message": str(refused)}, _headers(refused))
@@ -64,16 +65,19 @@ class Api:
         metrics.LOOKUP_SECONDS.observe(time.monotonic() - started)
         return response
 
-    def _reader(self, request: Request, now: float) -> str:
-        """Who asks, by read key. Raises Refused, TooOften."""
+    def _reader(self, request: Request) -> str:
+        """Who asks, by read key. Raises Refused."""
         reader = self._settings.readers.owner(keys.carried(request.headers.get("authorization", "")) or "")
         if reader is None:
             raise Refused(401, "unknown_key", "send a read key: Authorization: Bearer KEY")
+        return reader
+
+    def _allow(self, reader: str, now: float) -> None:
+        """Raises TooOften."""
         rate = self._settings.read_rate
         wait = self._buckets.setdefault(reader, Bucket(rate, now)).take(now)
         if wait:
             raise TooOften(f"{reader} may look up {rate:g} customers a second", math.ceil(wait))
-        return reader
 
     async def _found(self, question: Question) -> dict[str, Any]:
         """The answer. Raises Refused."""

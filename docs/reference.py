@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from alerts.settings import AlertSettings
 from cli.main import app
+from dashboard.settings import DashboardSettings
 from ingest.rejected import NOT_KEPT
 from ingest.settings import CollectorSettings
 from processors.settings import WorkerSettings
@@ -81,6 +82,7 @@ def settings() -> Iterator[str]:
         ("Worker", WorkerSettings),
         ("Sink", SinkSettings),
         ("Alerts", AlertSettings),
+        ("Dashboard", DashboardSettings),
     ):
         yield f"\n### {title}"
         yield from _table("variable", "default", "meaning")
@@ -132,7 +134,7 @@ def reasons() -> Iterator[str]:
 
 def measured() -> Iterator[str]:
     yield "\n## Metrics\n"
-    yield "Prometheus, at `/metrics` of the collector and of the port `DESIRELINE_METRICS_PORT` of the others."
+    yield "Prometheus, at `/metrics` of collector and dashboard and of the port `DESIRELINE_METRICS_PORT` of the others."
     yield from _table("metric", "type", "labels", "meaning")
     for metric in vars(metrics).values():
         if isinstance(metric, prometheus_client.metrics.MetricWrapperBase):

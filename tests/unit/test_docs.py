@@ -48,6 +48,7 @@ def test_commands_and_files_that_are_named_exist(page: Path) -> None:
     for target in re.findall(r"`make ([a-z]+)", text):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), f"no `make {target}`"
     for file in re.findall(
-        r"`((?:tests|docs|schemas|runtime|ingest|processors|sinks|deploy|cli|benchmarks|examples)/[\w./-]+)`", text
+        r"`((?:tests|docs|schemas|runtime|ingest|processors|sinks|deploy|cli|people|dashboard|alerts|benchmarks|examples)/[\w./-]+)`",
+        text,
     ):
         assert (ROOT / file).exists(), f"{page.name} names {file}, which is not there"
