@@ -28,6 +28,7 @@ class HttpLine:
     """A running line: where touchpoints go in, what shows them, and all its processes by name."""
 
     port: int
+    dashboard_port: int
     server: ClickHouseServer
     processes: Mapping[str, Child]
     metrics_ports: Mapping[str, int]
@@ -44,13 +45,14 @@ class HttpLine:
 
 @contextmanager
 def running(partitions: int) -> Iterator[HttpLine]:
-    """Servers, collector, worker and sink, ready; ended at the end."""
+    """Servers, collector, worker, sink and dashboard, ready; ended at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desireline-benchmark-")))
         kafka, broker = stack.enter_context(common.kafka(folder))
         server, clickhouse = stack.enter_context(common.clickhouse(folder))
         common.create_all_topics(kafka, partitions)
         port = free_port()
+        dashboard_port = free_port({port})
         environment = {
             "KAFKA_BOOTSTRAP": kafka.bootstrap,
             "CLICKHOUSE_URL": server.url,
@@ -58,18 +60,25 @@ def running(partitions: int) -> Iterator[HttpLine]:
             "DESIRELINE_SECRET": SECRET,
             "DESIRELINE_COLLECTOR_PORT": str(port),
             "DESIRELINE_WRITE_KEYS": f"benchmark={KEY}",
+            "DESIRELINE_DASHBOARD_PORT": str(dashboard_port),
+            "DESIRELINE_READ_KEYS": f"benchmark={KEY}",
         }
-        worker_metrics = free_port({port})
-        sink_metrics = free_port({port, worker_metrics})
+        worker_metrics = free_port({port, dashboard_port})
+        sink_metrics = free_port({port, dashboard_port, worker_metrics})
         metrics = {"worker": worker_metrics, "sink": sink_metrics}
         own = {name: environment | {"DESIRELINE_METRICS_PORT": str(at)} for name, at in metrics.items()}
         worker = stack.enter_context(common.process("worker", ["processors.app"], folder, own["worker"]))
         sink = stack.enter_context(common.process("sink", ["sinks.app"], folder, own["sink"]))
         collector = stack.enter_context(common.process("collector", ["ingest.collector"], folder, environment))
+        dashboard = stack.enter_context(common.process("dashboard", ["dashboard.app"], folder, environment))
         worker.wait_until(lambda: common.times_said(worker, "partition opened") >= 2 * partitions, 60)
         collector.wait_until(lambda: _is_ready(port), 30)
-        processes = {"collector": collector, "worker": worker, "sink": sink, "kafka": broker, "clickhouse": clickhouse}
-        yield HttpLine(port, server, processes, metrics)
+        dashboard.wait_until(lambda: _is_ready(dashboard_port), 30)
+        processes = {
+            "collector": collector, "worker": worker, "sink": sink, "dashboard": dashboard, "kafka": broker,
+            "clickhouse": clickhouse,
+        }  # fmt: skip
+        yield HttpLine(port, dashboard_port, server, processes, metrics)
 
 
 def _metrics(port: int) -> dict[tuple[str, str], float]:
@@ -98,9 +107,16 @@ def now() -> str:
 
 
 async def send_on_time(
-    port: int, count: int, rate: float, body: Callable[[int], bytes], answered: Callable[[int], None]
+    port: int,
+    count: int,
+    rate: float,
+    body: Callable[[int], bytes],
+    answered: Callable[[int], None],
+    path: str = "/v1/touchpoints",
+    due: Callable[[int, float], None] | None = None,
 ) -> None:
-    """`count` requests, numbered from 0, `rate` a second. `body` is asked when one is sent, `answered` told of its 200.
+    """`count` requests, numbered from 0, `rate` a second. `body` is asked when one is sent, `answered` told of its 200, `due`
+    when it was to be sent (monotonic).
 
     SystemExit when anything is refused."""
     requests: asyncio.Queue[int] = asyncio.Queue()
@@ -111,14 +127,14 @@ async def send_on_time(
             number = await requests.get()
             content = body(number)
             writer.write(
-                b"POST /v1/touchpoints HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer %b\r\n"
+                b"POST %b HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer %b\r\n"
                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-                % (KEY.encode(), len(content), content)
+                % (path.encode(), KEY.encode(), len(content), content)
             )
             head = await reader.readuntil(b"\r\n\r\n")
             answer = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-            if not head.startswith(b"HTTP/1.1 200") or b'"rejected":[]' not in answer:
-                raise SystemExit(f"the collector answered {head!r} {answer[:300]!r}")
+            if not head.startswith(b"HTTP/1.1 200") or b'"rejected":[{' in answer:
+                raise SystemExit(f"{path} answered {head!r} {answer[:300]!r}")
             answered(number)
             requests.task_done()
 
@@ -126,9 +142,11 @@ async def send_on_time(
     began, sent = time.monotonic(), 0
     while sent < count:
         while sent < min(count, int((time.monotonic() - began) * rate) + 1):
+            if due is not None:
+                due(sent, began + sent / rate)
             requests.put_nowait(sent)
             sent += 1
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.002)
         for one in clients:
             if one.done():
                 one.result()
