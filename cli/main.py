@@ -25,6 +25,7 @@ from cli.journeys import journeys
 from cli.ledger import ledger
 from cli.logs import logs
 from cli.lookup import lookup
+from cli.pain import app as pain_app
 from cli.person import person
 from cli.simulate import simulate
 from cli.sql import sql
@@ -70,6 +71,7 @@ app.command()(erasures)
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(feedback_app, name="feedback")
+app.add_typer(pain_app, name="pain")
 app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(topics_app, name="topics")
 app.add_typer(generations_app, name="replay")

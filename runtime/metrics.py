@@ -73,6 +73,11 @@ SINK_LATENCY_SECONDS = Histogram(
     ["rows"],
     buckets=(0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 600, 3600),
 )
+SINK_PAIN_SECONDS = Histogram(
+    "desireline_sink_pain_seconds",
+    "Duration of one computation of the pain points.",
+    buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
 SINK_REFRESH_SECONDS = Histogram(
     "desireline_sink_refresh_seconds",
     "Duration of one refresh of the rollups that had something to do.",

@@ -26,6 +26,7 @@ from schemas.definition import load_definitions
 from sinks.clickhouse import HttpWriter
 from sinks.consume import consume
 from sinks.delivery import Delivery, GaveUp
+from sinks.pain.keeping import keep_ranked
 from sinks.rollups import keep_fresh
 from sinks.rows import TABLES, Record, address_of
 from sinks.settings import SinkSettings
@@ -35,7 +36,7 @@ from sinks.writer import Bad
 log = structlog.get_logger()
 UNEXPECTED = 70  # exit code: let the supervisor start us again
 DAY_MS = 86_400_000
-LEADING = TopicPartition(topics.TOUCHPOINTS.name, 0)  # who reads this one refreshes the rollups
+LEADING = TopicPartition(topics.TOUCHPOINTS.name, 0)  # who reads this one keeps the figures that are prepared
 
 
 class _Sent(msgspec.Struct):
@@ -106,11 +107,15 @@ async def run(
         await consumer.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                fresh = tasks.create_task(
-                    keep_fresh(clickhouse, settings.refresh_seconds, lambda: LEADING in consumer.assignment(), stop)
-                )
+                kept = [
+                    tasks.create_task(keeping(clickhouse, every, lambda: LEADING in consumer.assignment(), stop))
+                    for keeping, every in (
+                        (keep_fresh, settings.refresh_seconds),
+                        (keep_ranked, settings.pain_seconds),
+                    )
+                ]
                 await consume(consumer, deliver, settings, stop)
-                await fresh
+                await asyncio.gather(*kept)
         finally:
             await consumer.stop()
     finally:

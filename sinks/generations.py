@@ -21,6 +21,7 @@ TABLES = (
     "rollup_steps",
     "rollup_touchpoints",
     "rollup_channel_paths",
+    "pain_points",
 )
 COMPARED = {"person_touchpoints": 2, "identities": 1, "journeys": 1}  # → columns that name a row, first in its digest
 

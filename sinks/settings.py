@@ -53,6 +53,12 @@ class SinkSettings(ProcessSettings):
         validation_alias="DESIRELINE_SINK_REFRESH_SECONDS",
         description="Seconds between refreshes of the last two days; of older days six times as long; 0: never.",
     )
+    pain_seconds: float = Field(
+        600.0,
+        ge=0,
+        validation_alias="DESIRELINE_SINK_PAIN_SECONDS",
+        description="Seconds between computations of v_pain_points; longer where one takes long; 0: never.",
+    )
     journeys_file: Path = Field(
         DEFAULT_FILE,
         validation_alias="DESIRELINE_DEFINITIONS",
