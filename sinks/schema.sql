@@ -482,7 +482,8 @@ CREATE TABLE stages
     `name` LowCardinality(String),
     `patience_ms` UInt64,
     `is_goal` Bool,
-    `generation` UInt16 DEFAULT 1
+    `generation` UInt16 DEFAULT 1,
+    `content` LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(definition_version)
 PRIMARY KEY (definition, stage)
