@@ -20,7 +20,7 @@ WRITE = KeyFile("write_keys", ("web", "store", "call_center"))
 READ = KeyFile("read_keys", ("service",))
 
 
-SECRET = "secret"
+SECRET = "secret"  # noqa: S105 - the name of a file
 STARTED = "logs"  # a folder that every start of a stack leaves behind
 
 
