@@ -159,7 +159,17 @@ def test_every_program_waits_only_for_programs_before_it(tmp_path: Path) -> None
     for program in programs(plan.make(Wishes(), StackSettings(home=tmp_path), {})):
         assert before.issuperset(program.needs)
         before.add(program.name)
-    assert before == {"kafka", "clickhouse", "topics", "migrations", "collector", "dashboard", "worker", "sink", "alerts"}
+    assert before == {
+        "kafka",
+        "clickhouse",
+        "topics",
+        "migrations",
+        "collector",
+        "dashboard",
+        "worker",
+        "sink",
+        "alerts",
+    }
 
 
 def test_a_plan_survives_the_way_to_the_supervisor(tmp_path: Path) -> None:
