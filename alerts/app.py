@@ -18,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from clickhouse_driver.errors import Error as ClickHouseError
+from pydantic import ValidationError
 
 from alerts.answers import GROUP as ANSWERS_GROUP
 from alerts.answers import Answers
@@ -37,6 +38,7 @@ from sinks.verify.cut import through
 
 log = structlog.get_logger()
 UNEXPECTED = 70  # exit code: let the supervisor start us again
+WRONG_SETTINGS = 2  # exit code: starting again will not help
 THROUGH_SECONDS = 30.0
 AGAIN_SECONDS = 5.0
 DAY_MS = 86_400_000
@@ -158,7 +160,12 @@ async def _main(settings: AlertSettings, kafka: KafkaSettings, clickhouse: Click
 
 
 def main() -> None:
-    settings = AlertSettings()
+    try:
+        settings = AlertSettings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        print(f"alerts: not started: {wrong}", file=sys.stderr)
+        sys.exit(WRONG_SETTINGS)
     logging.configure("alerts", settings.log_level)
     metrics.serve(settings.metrics_port)
     try:

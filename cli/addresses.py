@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
-NAMES_OF_SERVERS = {"KAFKA_BOOTSTRAP", "CLICKHOUSE_URL"}
+SERVERS = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL")
+OWN = (
+    "DESIRELINE_SECRET",
+    "DESIRELINE_DEFINITIONS",
+    "DESIRELINE_IDENTITY",
+    "DESIRELINE_WRITE_KEYS",
+)  # given: they stand
 
 
 def use_running_stack() -> None:
-    """Take the addresses of the stack that runs in DESIRELINE_HOME, unless the environment names servers itself."""
-    if NAMES_OF_SERVERS & os.environ.keys() or find_spec("psutil") is None:
+    """Take addresses and settings of the stack that runs in DESIRELINE_HOME, unless the environment names other servers."""
+    if find_spec("psutil") is None:
         return
     from deploy.local import instance, state
     from runtime.settings import ProcessSettings
 
     home = ProcessSettings().home.resolve()
-    if instance.is_running(home):
-        os.environ.update(state.load(home).environment)
+    if not instance.is_running(home):
+        return
+    stack = state.load(home).environment
+    if all(os.environ[name] == stack.get(name) for name in SERVERS if name in os.environ):
+        os.environ.update(stack | {name: os.environ[name] for name in OWN if name in os.environ})

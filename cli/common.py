@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from cli.output import fail
 from runtime.settings import ClickHouseSettings
-from schemas.definition import milliseconds
+from schemas.rule import milliseconds
 
 if TYPE_CHECKING:
     from sinks.reader import Reader

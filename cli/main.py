@@ -9,6 +9,7 @@ import typer
 from cli.addresses import use_running_stack
 from cli.alerts import app as alerts_app
 from cli.dead_letters import app as dead_letters_app
+from cli.definitions import app as definitions_app
 from cli.demo import demo
 from cli.digest import digest
 from cli.doctor import doctor
@@ -69,6 +70,7 @@ app.command()(ledger)
 app.command()(erase)
 app.command()(erasures)
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(definitions_app, name="definitions")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(pain_app, name="pain")

@@ -48,7 +48,9 @@ def prepare(settings: WorkerSettings, number: int, cut: Cut | None = None) -> No
     try:
         definitions = load_definitions(settings.definitions)
         settings.kinds  # noqa: B018 - reads the file
-    except (DefinitionsError, KindsError) as error:
+    except DefinitionsError as error:
+        raise fail(str(error)) from error
+    except KindsError as error:
         raise fail(" ".join(str(error).split())) from error
     generations.create(settings, number, stored=cut is not None)
     asyncio.run(begin(settings, number, cut))

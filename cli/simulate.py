@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cli.output import err, fail
-from schemas.definition import milliseconds
+from schemas.rule import milliseconds
 
 if TYPE_CHECKING:
     from ingest.simulator.outputs import Output

@@ -38,7 +38,7 @@ def up(
         int | None, typer.Option(min=1, max=65535, help="Port of ClickHouse's native protocol.  [default: a free one]")
     ] = None,
 ) -> None:
-    """Start the local stack: Kafka, ClickHouse, collector, worker, sink and dashboard, as processes on this machine.
+    """Start the local stack: Kafka, ClickHouse, collector, worker, sink, alerts and dashboard, as processes.
 
     Data, logs and state are in DESIRELINE_HOME (default: .desireline). Servers that KAFKA_BOOTSTRAP and CLICKHOUSE_URL
     name are used and not started.

@@ -105,7 +105,9 @@ def _configuration() -> tuple[Configuration, KafkaSettings, str]:
             max_touchpoints=settings.max_touchpoints,
         )
         return configuration, settings, SinkSettings().group
-    except (DefinitionsError, KindsError) as error:
+    except DefinitionsError as error:
+        raise fail(str(error)) from error
+    except KindsError as error:
         raise fail(" ".join(str(error).split())) from error
     except ValidationError as error:
         raise fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error

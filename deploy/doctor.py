@@ -26,11 +26,12 @@ from deploy.findings import (
     judge_generation,
     judge_migrations,
     judge_platform,
+    judge_secret,
     judge_space,
     judge_topics,
 )
 from runtime.kafka import TopicSpec, create_topics, delete_topics, wait_for_broker
-from runtime.settings import ClickHouseSettings, KafkaSettings
+from runtime.settings import ClickHouseSettings, IdentitySettings, KafkaSettings
 from schemas.topics import Generation, Topic
 from sinks import migrate
 from sinks.reader import connect
@@ -38,10 +39,13 @@ from sinks.reader import connect
 PATIENCE_SECONDS = 5.0
 
 
-def examine(home: Path, kafka: KafkaSettings, clickhouse: ClickHouseSettings, generation: int = 1) -> Iterable[Finding]:
+def examine(
+    home: Path, kafka: IdentitySettings, clickhouse: ClickHouseSettings, generation: int = 1
+) -> Iterable[Finding]:
     """Every finding, in the order of looking; an unreachable server hides only what would be seen through it."""
     yield judge_platform(platform.system(), platform.machine(), platform.python_version(), _missing_wheels())
     yield judge_space(home, shutil.disk_usage(home if home.exists() else Path.cwd()).free)
+    yield judge_secret(kafka.secret.get_secret_value(), chosen="secret" in kafka.model_fields_set)
     yield from examine_kafka(kafka, Generation(generation).topics)
     yield from examine_clickhouse(clickhouse, generation)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from runtime.settings import PUBLIC_SECRET
 from schemas.topics import Topic
 
 NEEDED_BYTES = 1 << 30  # below this the local stack does not start: Kafka and ClickHouse stop when a disk is full
@@ -60,6 +61,20 @@ def clock_ahead(before: float, server: float, after: float) -> float:
     """How far a clock is ahead that showed `server` at some moment between `before` and `after` of ours; 0 if it may
     be right."""
     return max(0.0, server - after) + min(0.0, server - before)
+
+
+def judge_secret(secret: str, *, chosen: bool) -> Finding:
+    """`chosen`: the setting says so, as it must where a release before has made the ids that are there."""
+    if secret != PUBLIC_SECRET:
+        return Finding("person ids are made with a secret of your own")
+    public = "person ids are made with the public secret: whoever has the ids can try out whose they are"
+    if chosen:
+        return Finding(public)
+    return Finding(
+        public,
+        f"set DESIRELINE_SECRET to one of your own for all processes; if there is data already, to {PUBLIC_SECRET}, which "
+        "its ids were made with",
+    )
 
 
 def judge_generation(live: int, configured: int) -> Finding:

@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
 from schemas.identity import Kinds, load_kinds
 
+PUBLIC_SECRET = "desireline"  # for trying things out: everybody can read it here  # noqa: S105
+
 
 class ProcessSettings(BaseSettings):
     """Base of every process's settings: frozen, environment only, unknown names ignored."""
@@ -112,7 +114,7 @@ class IdentitySettings(KafkaSettings):
         "The same for collectors, imports and workers.",
     )
     secret: SecretStr = Field(
-        SecretStr("desireline"),
+        SecretStr(PUBLIC_SECRET),
         validation_alias="DESIRELINE_SECRET",
         min_length=1,
         max_length=64,

@@ -8,103 +8,62 @@ lower six bits (0: none), `STARTS` and `GOAL` above.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from fnmatch import translate
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from schemas.located import Located
+from schemas.mistakes import Found, not_yaml, several, told
+from schemas.rule import UNITS, Duration, Part, Rule, as_list, as_text
 
 STAGE = 0b0011_1111
 STARTS = 0b0100_0000
 GOAL = 0b1000_0000
 MAX_STAGES = 32
-UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 DEFAULT_FILE = Path(__file__).parent / "journeys.yaml"
 
 
-def milliseconds(text: object) -> object:
-    """`30m`, `7d`, `1.5h` → ms; what is not of that form is left for the validation to refuse."""
-    if isinstance(text, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", text.strip())):
-        return round(float(match[1]) * UNITS[match[2]])
-    return text
-
-
-Duration = Annotated[int, BeforeValidator(milliseconds), Field(gt=0, description="For example 30m, 12h, 7d.")]
-
-
-def _as_list(value: object) -> object:
-    return value if value is None or isinstance(value, list | tuple) else [value]
-
-
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
-
-
-class Rule(_Part):
-    """Everything that it names must match; `*` stands for any characters."""
-
-    channel: Patterns = ()
-    name: Patterns = ()
-    properties: dict[str, Patterns] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Rule:
-        if not (self.channel or self.name or self.properties):
-            raise ValueError("a rule names at least one of channel, name, properties")
-        return self
-
-    @cached_property
-    def _compiled(self) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, re.Pattern[str]]]:
-        def either(patterns: tuple[str, ...]) -> re.Pattern[str]:
-            return re.compile("|".join(map(translate, patterns)) or ".*", re.DOTALL)
-
-        return either(self.channel), either(self.name), {key: either(value) for key, value in self.properties.items()}
-
-    def matches(self, channel: str, name: str, properties: Mapping[str, str]) -> bool:
-        channels, names, wanted = self._compiled
-        return bool(
-            channels.match(channel)
-            and names.match(name)
-            and all(key in properties and pattern.match(properties[key]) for key, pattern in wanted.items())
-        )
-
-
-class Stage(_Part):
+class Stage(Part):
     """How far the customer has come; silence longer than `patience` after it is a drop-off."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     patience: Duration
-    match: tuple[Rule, ...] = Field(min_length=1)
+    match: Annotated[tuple[Rule, ...], BeforeValidator(as_list)] = Field(min_length=1)
 
 
-class Definition(_Part):
+class Definition(Part):
     """One journey that matters. Without `start` any touchpoint with a stage starts it; without `goal` it never completes."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
     version: int = Field(1, ge=1)
     stages: tuple[Stage, ...] = Field(min_length=1, max_length=MAX_STAGES)
-    start: tuple[Rule, ...] | None = None
+    start: Annotated[tuple[Rule, ...] | None, BeforeValidator(as_list)] = None
     goal: str | None = Field(None, description="Name of the stage that is the goal.")
     ends_after: Duration = 180 * UNITS["d"]
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Definition:
         names = [stage.name for stage in self.stages]
-        if len(set(names)) != len(names):
-            raise ValueError(f"stages of {self.name!r} have the same name twice: {names}")
+        wrong: Found = [
+            (("stages", place, "name"), f"{name!r} is a stage already: stages have different names")
+            for place, name in enumerate(names)
+            if name in names[:place]
+        ]
+        wrong += [
+            (("stages", place, "patience"), "is longer than ends_after: shorten it, or let the journey end later")
+            for place, stage in enumerate(self.stages)
+            if stage.patience > self.ends_after
+        ]
         if self.goal is not None and self.goal not in names:
-            raise ValueError(f"goal {self.goal!r} of {self.name!r} is not one of its stages {names}")
-        for stage in self.stages:
-            if stage.patience > self.ends_after:
-                raise ValueError(f"patience of stage {stage.name!r} is longer than ends_after of {self.name!r}")
+            wrong.append((("goal",), f"{self.goal!r} is not one of the stages: {', '.join(names)}"))
+        if wrong:
+            raise several(wrong)
         return self
 
     @cached_property
@@ -140,7 +99,7 @@ class Definition(_Part):
         return found | (STARTS if any(rule.matches(channel, name, properties) for rule in self.start) else 0)
 
 
-class Definitions(_Part):
+class Definitions(Part):
     """All definitions of a generation, in the order in which fold records keep their numbers."""
 
     definitions: tuple[Definition, ...] = Field(min_length=1, max_length=16)
@@ -148,18 +107,14 @@ class Definitions(_Part):
     @model_validator(mode="after")
     def _names_differ(self) -> Definitions:
         names = [definition.name for definition in self.definitions]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two definitions have the same name: {names}")
+        wrong: Found = [
+            (("definitions", place, "name"), f"{name!r} is a journey already: journeys have different names")
+            for place, name in enumerate(names)
+            if name in names[:place]
+        ]
+        if wrong:
+            raise several(wrong)
         return self
-
-
-def _text(value: Any) -> str | None:
-    """A property as rules see it: text as it is, numbers and truth as JSON writes them; the rest is nothing to a rule."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else None
 
 
 class Rules:
@@ -183,7 +138,7 @@ class Rules:
         short = True
         if properties:
             for key in self._reads:
-                text = _text(properties.get(key))
+                text = as_text(properties.get(key))
                 if text is not None:
                     read[key] = text
                     short = short and len(text) <= self.MAX_REMEMBERED_TEXT
@@ -202,17 +157,24 @@ def content_hash(definitions: Sequence[Definition]) -> bytes:
 
 
 class DefinitionsError(ValueError):
-    """A file of definitions that cannot be used: says which file, where in it, what is wrong."""
+    """A file of definitions that cannot be used. One line for each mistake: `file:line: key: what is wrong; what to do`."""
 
 
 def load_definitions(file: Path = DEFAULT_FILE) -> tuple[Definition, ...]:
-    """Read a `journeys.yaml`. Raises DefinitionsError."""
+    """Read a `journeys.yaml`. Raises DefinitionsError, with every mistake that can be told at once."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Definitions.model_validate(content).definitions
+        located = Located(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DefinitionsError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DefinitionsError(f"{file}: is not UTF-8 from byte {error.start} on: save it as UTF-8") from error
     except yaml.YAMLError as error:
-        raise DefinitionsError(f"{file}: not YAML: {error}") from error
-    except ValueError as error:  # pydantic's ValidationError is one
-        raise DefinitionsError(f"{file}: {error}") from error
+        raise DefinitionsError(f"{file}{not_yaml(error)}") from error
+    wrong: list[ErrorDetails] = []
+    try:
+        found = Definitions.model_validate(located.content).definitions
+    except ValidationError as error:
+        wrong = error.errors()
+    if lines := told(str(file), located, wrong):
+        raise DefinitionsError("\n".join(lines))
+    return found

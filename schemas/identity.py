@@ -20,7 +20,7 @@ import phonenumbers
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.definition import Duration
+from schemas.rule import Duration
 
 DEFAULT_FILE = Path(__file__).parent / "identity.yaml"
 _DAY = 86_400_000

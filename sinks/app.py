@@ -22,7 +22,7 @@ from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas import topics
 from schemas.codec import encode
 from schemas.dead_letter import dead_letter
-from schemas.definition import load_definitions
+from schemas.definition import DefinitionsError, load_definitions
 from sinks.clickhouse import HttpWriter
 from sinks.consume import consume
 from sinks.delivery import Delivery, GaveUp
@@ -35,6 +35,7 @@ from sinks.writer import Bad
 
 log = structlog.get_logger()
 UNEXPECTED = 70  # exit code: let the supervisor start us again
+WRONG_SETTINGS = 2  # exit code: starting again will not help
 DAY_MS = 86_400_000
 LEADING = TopicPartition(topics.TOUCHPOINTS.name, 0)  # who reads this one keeps the figures that are prepared
 
@@ -70,12 +71,15 @@ def unwritable(bad: Bad, at: int) -> bytes:
 
 
 async def run(
-    settings: SinkSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, stop: asyncio.Event
+    settings: SinkSettings,
+    kafka: KafkaSettings,
+    clickhouse: ClickHouseSettings,
+    stages: Sequence[bytes],
+    stop: asyncio.Event,
 ) -> None:
-    """Sink until `stop`, then finish the batch, commit and return."""
+    """Sink until `stop`, then finish the batch, commit and return. `stages` are the lines of that table."""
     writer = HttpWriter(clickhouse)
     delivery = Delivery(writer, settings.retry_seconds, stop, settings.generation)
-    stages = stage_lines(load_definitions(settings.journeys_file), settings.generation)
     await delivery.until_available(lambda: writer.write("stages", stages), "stages")
     consumer = AIOKafkaConsumer(
         **kafka.client(),
@@ -123,19 +127,26 @@ async def run(
         writer.close()
 
 
-async def _main(settings: SinkSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings) -> None:
+async def _main(
+    settings: SinkSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, stages: Sequence[bytes]
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, kafka, clickhouse, stop)
+    await run(settings, kafka, clickhouse, stages, stop)
 
 
 def main() -> None:
     settings = SinkSettings()
     logging.configure("sink", settings.log_level)
+    try:
+        stages = stage_lines(load_definitions(settings.journeys_file), settings.generation)
+    except DefinitionsError as error:
+        log.error("not started: the file of journeys cannot be used", error=str(error))
+        sys.exit(WRONG_SETTINGS)
     metrics.serve(settings.metrics_port)
     try:
-        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings()))
+        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings(), stages))
     except* GaveUp as gave_up:
         log.warning(
             "stopped while ClickHouse was away; the last batch will be read again", error=str(gave_up.exceptions[0])

@@ -520,7 +520,8 @@ CREATE TABLE stages
     `name` LowCardinality(String),
     `patience_ms` UInt64,
     `is_goal` Bool,
-    `generation` UInt16 DEFAULT 1
+    `generation` UInt16 DEFAULT 1,
+    `content` LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(definition_version)
 PRIMARY KEY (definition, stage)
@@ -1816,6 +1817,44 @@ LEFT JOIN
     GROUP BY event_id
 ) AS present USING (event_id)
 WHERE notEmpty(why) AND (owner != person_id);
+
+CREATE VIEW v_sessions
+(
+    `person_id` UUID COMMENT 'The customer',
+    `started_at` DateTime64(3, 'UTC') COMMENT 'Time of the first touchpoint',
+    `ended_at` DateTime64(3, 'UTC') COMMENT 'Time of the last touchpoint',
+    `touchpoints` UInt32 COMMENT 'How many',
+    `channels` Array(LowCardinality(String)) COMMENT 'Their channels in order, repeats collapsed',
+    `path` Array(LowCardinality(String)) COMMENT 'Their names in order'
+)
+COMMENT 'Visits: a customer\'s touchpoints over all channels, cut where nothing happened for more than 30 minutes. Exact now.'
+AS SELECT
+    person_id,
+    tupleElement(visit[1], 1) AS started_at,
+    tupleElement(visit[-1], 1) AS ended_at,
+    toUInt32(length(visit)) AS touchpoints,
+    arrayCompact(arrayMap(one -> tupleElement(one, 4), visit)) AS channels,
+    arrayMap(one -> tupleElement(one, 5), visit) AS path
+FROM
+(
+    SELECT
+        person_id,
+        arrayJoin(arraySplit((one, gap) -> (gap > 1800000), touched, gaps)) AS visit
+    FROM
+    (
+        SELECT
+            person_id,
+            arraySort(groupArray((occurred_at, sequence, event_id, channel, name))) AS touched,
+            arrayDifference(arrayMap(one -> toUnixTimestamp64Milli(tupleElement(one, 1)), touched)) AS gaps
+        FROM person_touchpoints
+        FINAL
+        WHERE generation = (
+            SELECT generation
+            FROM live_generation
+        )
+        GROUP BY person_id
+    )
+);
 
 CREATE VIEW v_stages
 (

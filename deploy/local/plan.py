@@ -21,7 +21,7 @@ PARTITIONS = 4  # of each topic; more would cost memory and buy nothing on one m
 # Ports by what listens on them. The internal ones are random, but a home keeps its own from one start to the next.
 KAFKA_PORTS = ("kafka", "kafka_controller")
 CLICKHOUSE_PORTS = ("clickhouse_http", "clickhouse_native")
-PROCESS_PORTS = ("collector", "dashboard", "worker_metrics", "sink_metrics")
+PROCESS_PORTS = ("collector", "dashboard", "worker_metrics", "sink_metrics", "alerts_metrics")
 
 
 class Wishes(BaseModel):
@@ -49,7 +49,12 @@ def make(wishes: Wishes, settings: StackSettings, before: dict[str, int]) -> Pla
     when a port is taken or the disk is full."""
     home = settings.home.resolve()
     _require_space(home)
-    environment = {"DESIRELINE_HOME": str(home)}
+    secret = settings.secret.get_secret_value() if settings.secret else keys.secret_of_home(home)
+    environment = {"DESIRELINE_HOME": str(home), "DESIRELINE_SECRET": secret}
+    if settings.definitions:
+        environment["DESIRELINE_DEFINITIONS"] = str(settings.definitions.resolve())
+    if settings.identity:
+        environment["DESIRELINE_IDENTITY"] = str(settings.identity.resolve())
     names: list[str] = []
     if not settings.kafka_bootstrap:
         names += KAFKA_PORTS

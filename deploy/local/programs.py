@@ -105,6 +105,7 @@ def _processes(plan: Plan) -> list[Program]:
     return [
         behind_metrics("sink", "sinks.app", ("topics", "migrations")),
         behind_metrics("worker", "processors.app", ("topics",)),
+        behind_metrics("alerts", "alerts.app", ("topics", "migrations")),
         Program(
             "collector",
             [sys.executable, "-m", "ingest.collector"],

@@ -281,11 +281,11 @@ def test_the_whole_stack_takes_a_touchpoint_to_its_journey_and_outlives_every_ki
     eventually(lambda: idle.ask("SELECT count() FROM journeys FINAL") == "1", "the journey is in ClickHouse")
 
     killed = {name: pid for name, pid in idle.pids().items() if name != "supervisor"}
-    assert set(killed) == {"kafka", "clickhouse", "sink", "worker", "collector", "dashboard"}
+    assert set(killed) == {"kafka", "clickhouse", "sink", "worker", "collector", "alerts", "dashboard"}
     for pid in killed.values():
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: killed.items().isdisjoint(idle.pids().items()), "the supervisor notices")
-    eventually(lambda: len(idle.pids()) == 7 and idle.run("status").returncode == 0, "all run again")
+    eventually(lambda: len(idle.pids()) == 8 and idle.run("status").returncode == 0, "all run again")
     _send(idle, "after", "paid")
     eventually(lambda: idle.ask("SELECT uniqExact(event_id) FROM touchpoints") == "2", "both are stored")
     eventually(lambda: idle.ask("SELECT status FROM journeys FINAL") == "completed", "one journey, at its goal")

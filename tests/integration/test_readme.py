@@ -17,8 +17,16 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-HISTORY = "who,what,when\nada@example.com,search,2026-11-20T10:00:00Z\nbob@example.com,paid,2026-11-20T11:00:00Z\n"
-MAP = "{source: history, format: csv, identifiers: {email: who}, name: what, channel: {value: web}, occurred_at: when}"
+HISTORY = """\
+who,what,when,score
+ada@example.com,search,2026-11-20T10:00:00Z,
+bob@example.com,paid,2026-11-20T11:00:00Z,
+bob@example.com,survey_answered,2026-11-20T12:00:00Z,9
+"""
+MAP = """\
+{source: history, format: csv, identifiers: {email: who}, name: what, channel: {value: web}, occurred_at: when,
+ feedback: {kind: {value: nps}, score: score}}
+"""
 
 # What makes a command end that goes on until Ctrl-C, or that would work for a minute.
 ENDING = {"watch": "--once", "tail": "--last 1 --count 1", "simulate": "--customers 3 --out simulated.jsonl"}

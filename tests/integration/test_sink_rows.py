@@ -357,3 +357,16 @@ def test_outcomes_stand_until_they_are_retracted(tables: Tables) -> None:
         digests = [digest(clickhouse, "outcomes", as_of) for as_of in (MARCH, MARCH + 1, due, due + 1)]
     assert digests[1] == digests[2]
     assert len(set(digests)) == 3, "what happens at a moment has happened once the moment is over"
+
+
+def test_a_session_ends_where_nothing_happens_for_more_than_half_an_hour(tables: Tables) -> None:
+    minutes = [0, 10, 39, 70]  # gaps of 10, 29 and 31
+    touched = [assigned(n, record={"at": MARCH + at * 60_000}) for n, at in enumerate(minutes)]
+    tables.write(
+        "people",
+        [*reversed(touched), assigned(3, move=1, gone=True), assigned(3, move=2, record={"at": MARCH + 70 * 60_000})],
+    )
+    asked = (
+        "SELECT dateDiff('minute', started_at, ended_at), touchpoints, length(path) FROM v_sessions ORDER BY started_at"
+    )
+    assert tables.ask(asked) == [(39, 3, 3), (0, 1, 1)]

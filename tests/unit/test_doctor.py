@@ -14,9 +14,11 @@ from deploy.findings import (
     clock_ahead,
     judge_clock,
     judge_platform,
+    judge_secret,
     judge_space,
     judge_topics,
 )
+from runtime.settings import PUBLIC_SECRET
 from schemas.topics import TOPICS
 
 AS_DECLARED: dict[str, FoundTopic] = {
@@ -74,3 +76,9 @@ def test_little_disk_and_missing_wheels_are_problems() -> None:
     assert not judge_space(Path("/home"), 100 << 30).is_problem
     assert judge_platform("Linux", "riscv64", "3.11.7", ["chdb-core"]).is_problem
     assert not judge_platform("Linux", "x86_64", "3.11.7", []).is_problem
+
+
+def test_the_public_secret_is_a_problem_until_somebody_says_so() -> None:
+    assert judge_secret(PUBLIC_SECRET, chosen=False).is_problem
+    assert not judge_secret(PUBLIC_SECRET, chosen=True).is_problem
+    assert not judge_secret("of our own", chosen=True).is_problem

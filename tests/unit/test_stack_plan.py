@@ -22,12 +22,14 @@ from deploy.local.programs import programs
 from deploy.local.settings import StackSettings
 from deploy.local.state import ProcessState, StackState, load
 from ingest.source import WriteKeys
-from runtime.settings import ClickHouseSettings
+from runtime.settings import PUBLIC_SECRET, ClickHouseSettings
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "DESIRELINE_WRITE_KEYS", "DESIRELINE_READ_KEYS"):
+    for name in (
+        "KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "DESIRELINE_WRITE_KEYS", "DESIRELINE_READ_KEYS", "DESIRELINE_SECRET",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 
@@ -96,6 +98,7 @@ def test_servers_that_the_user_has_are_not_started(tmp_path: Path, monkeypatch: 
         "dashboard",
         "worker",
         "sink",
+        "alerts",
     }
 
 
@@ -122,12 +125,51 @@ def test_its_read_keys_are_others_and_the_dashboard_can_read_them(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "read_keys").stat().st_mode) == 0o600
 
 
+def test_a_home_makes_up_a_secret_once_and_one_of_a_release_before_keeps_the_public_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def secret(home: Path) -> str:
+        return plan.make(Wishes(), StackSettings(home=home), {}).environment["DESIRELINE_SECRET"]
+
+    new, old = tmp_path / "new", tmp_path / "old"
+    new.mkdir()
+    made = secret(new)
+    assert len(made) > 40
+    assert stat.S_IMODE((new / "secret").stat().st_mode) == 0o600
+    (new / "logs").mkdir()
+    assert secret(new) == made, "it is the life of the data"
+    (old / "logs").mkdir(parents=True)
+    assert secret(old) == PUBLIC_SECRET, "with another one everybody there would get another id"
+    monkeypatch.setenv("DESIRELINE_SECRET", "my own")
+    assert secret(new) == "my own"
+
+
+def test_other_commands_learn_which_files_a_stack_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIRELINE_DEFINITIONS", "journeys.yaml")
+    environment = plan.make(Wishes(), StackSettings(home=tmp_path), {}).environment
+    assert environment["DESIRELINE_DEFINITIONS"] == str(tmp_path / "journeys.yaml")
+    assert "DESIRELINE_IDENTITY" not in environment
+
+
 def test_every_program_waits_only_for_programs_before_it(tmp_path: Path) -> None:
     before: set[str] = set()
     for program in programs(plan.make(Wishes(), StackSettings(home=tmp_path), {})):
         assert before.issuperset(program.needs)
         before.add(program.name)
-    assert before == {"kafka", "clickhouse", "topics", "migrations", "collector", "dashboard", "worker", "sink"}
+    assert before == {
+        "kafka",
+        "clickhouse",
+        "topics",
+        "migrations",
+        "collector",
+        "dashboard",
+        "worker",
+        "sink",
+        "alerts",
+    }
 
 
 def test_a_plan_survives_the_way_to_the_supervisor(tmp_path: Path) -> None:
