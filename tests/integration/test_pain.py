@@ -47,7 +47,7 @@ def histories(customers: int) -> Iterator[tuple[int, bytes]]:
                 number, event_id=Source("shop").event_id(f"{customer}/{number}"), channel=channel, name=name, occurred_at=at,
                 received_at=at, sequence=None, stream=None, feedback=None, properties={},
             )  # fmt: skip
-            at += chance.choice((60_000, HOUR, 20 * HOUR, 3 * DAY, 8 * DAY))
+            at += chance.choice((60_000, HOUR, 20 * HOUR, 3 * DAY, 8 * DAY)) + chance.randrange(HOUR)
 
 
 def plainly(events: list[plain.Event]) -> Iterator[tuple[tuple[Any, ...], dict[str, int]]]:
