@@ -9,7 +9,7 @@ from runtime.chunked.settings import StoreSettings
 
 @pytest.mark.parametrize(
     ("commit_seconds", "interval"),
-    [(0.0, 0.05), (0.004, 0.05), (0.008, 0.08), (0.02, 0.2), (1.0, 0.2)],
+    [(0.0, 0.05), (0.02, 0.05), (0.04, 0.08), (0.1, 0.2), (1.0, 0.2)],
 )
 def test_the_interval_follows_the_load_within_its_bounds(commit_seconds: float, interval: float) -> None:
     assert StoreSettings(interval_idle=0.05, interval_busy=0.2).interval(commit_seconds, 0) == pytest.approx(interval)
