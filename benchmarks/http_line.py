@@ -21,6 +21,7 @@ from deploy.local.ports import LOOPBACK, free_port
 KEY = "benchmark-key"
 SECRET = "benchmark"
 CONNECTIONS = 8
+TABLES = ("journeys", "person_touchpoints", "identities", "touchpoints")
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class HttpLine:
     metrics_ports: Mapping[str, int]
 
     def waits(self) -> dict[str, dict[str, float]]:
-        """What a touchpoint may wait for, since the start: transactions of each leg and batches of the sink."""
+        """What a touchpoint may wait for, since the start: transactions of each leg, and the sink's batches of each table."""
         worker, sink = (_metrics(self.metrics_ports[name]) for name in ("worker", "sink"))
         found = {leg: _mean(worker, "desireline_leg_commit_seconds", leg) for leg in ("identity", "stitch")}
-        return {**found, "sink": _mean(sink, "desireline_sink_batch_seconds")}
+        return found | {table: _mean(sink, "desireline_sink_batch_seconds", table) for table in TABLES}
 
     def cpu_seconds(self) -> dict[str, float]:
         return {name: common.cpu_seconds(child.pid) for name, child in self.processes.items()}
@@ -82,15 +83,16 @@ def running(partitions: int) -> Iterator[HttpLine]:
 
 
 def _metrics(port: int) -> dict[tuple[str, str], float]:
-    """Name and leg of each → value."""
+    """Name, and leg or table, of each → value."""
     with urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as answer:
         families = text_string_to_metric_families(answer.read().decode())
-    return {(one.name, one.labels.get("leg", "")): one.value for family in families for one in family.samples}
+    samples = (one for family in families for one in family.samples)
+    return {(one.name, one.labels.get("leg") or one.labels.get("table", "")): one.value for one in samples}
 
 
-def _mean(metrics: Mapping[tuple[str, str], float], name: str, leg: str = "") -> dict[str, float]:
-    times = metrics[f"{name}_count", leg]
-    return {"times": times, "mean_seconds": round(metrics[f"{name}_sum", leg] / max(times, 1), 3)}
+def _mean(metrics: Mapping[tuple[str, str], float], name: str, of: str) -> dict[str, float]:
+    times = metrics[f"{name}_count", of]
+    return {"times": times, "mean_seconds": round(metrics[f"{name}_sum", of] / max(times, 1), 3)}
 
 
 def _is_ready(port: int) -> bool:
@@ -103,7 +105,8 @@ def _is_ready(port: int) -> bool:
 
 def now() -> str:
     """The time as a client writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{int(time.time() * 1000) % 1000:03d}Z"
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{milliseconds:03d}Z"
 
 
 async def send_on_time(

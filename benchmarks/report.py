@@ -18,7 +18,8 @@ HEAD = """\
 
 Written by `python -m benchmarks.report` from the newest run of each benchmark in `results/`. "Per core" is per second of CPU
 time (user and system) of the measured process. Ratios are against a peer in the same run. Every run states the load of the
-machine before it began (1-minute average): above about 0.5 other work ran beside it, which raises CPU time and latency.
+machine before it began (1-minute average): above about 0.5 other work ran beside it, which raises CPU time and latency; "ahead
+of it" means that the measured processes came first (a niceness below 0).
 
 | what | target | measured | reached | partitions | command | machine | date |
 |---|---|---|---|---|---|---|---|
@@ -74,10 +75,14 @@ def line(row: Row, result: dict[str, Any]) -> str:
         "" if value is None else "yes" if row.reached(value) else "**no**",
         result["partitions"],
         f"`{result['command']}`",
-        f"{machine['cores']} × {machine['cpu']}, load {machine.get('load', 'not recorded')}",
+        f"{machine['cores']} × {machine['cpu']}, load {machine.get('load', 'not recorded')}{ahead(machine)}",
         result.get("date", "not recorded"),
     )
     return "| " + " | ".join(str(cell) for cell in cells) + " |\n"
+
+
+def ahead(machine: dict[str, Any]) -> str:
+    return ", ahead of it" if machine.get("niceness", 0) < 0 else ""
 
 
 def table(load: Callable[[str], dict[str, Any] | None]) -> str:

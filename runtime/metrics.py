@@ -52,7 +52,8 @@ COLLECTOR_BROKER = Gauge("desireline_collector_broker_reachable", "1 while the b
 SINK_ROWS = Counter("desireline_sink_rows_total", "Rows that ClickHouse acknowledged.", ["table"])
 SINK_BATCH_SECONDS = Histogram(
     "desireline_sink_batch_seconds",
-    "Duration of one batch into all its tables, retries included.",
+    "Duration of one batch into its table, retries included.",
+    ["table"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 SINK_INSERT_ERRORS = Counter(

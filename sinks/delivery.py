@@ -1,17 +1,17 @@
-"""One batch into ClickHouse: every table at once, again and again until it is there, and only bad rows left out."""
+"""One batch into its table of ClickHouse, again and again until it is there, and only bad rows left out."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import structlog
 
 from runtime import metrics
 from schemas import topics
-from sinks.rows import TABLES, Record, dirty_lines, lines_of, newest_journeys, rows_among
+from sinks.rows import TABLES, DirtyHour, Record, dirty_lines, lines_of, newest_journeys, rows_among
 from sinks.writer import Bad, Unavailable, Writer, write_good
 
 log = structlog.get_logger()
@@ -32,18 +32,30 @@ class Delivery:
         self._longest_pause = longest_pause
         self._stop = stop
         self._live = live
+        self._dirty: set[DirtyHour] = set()  # of journeys that are written, and not noted yet
 
-    async def deliver(self, batch: Mapping[str, Sequence[Record]]) -> list[Bad]:
-        """Write the records (by topic) of a batch; returns the bad ones. Raises GaveUp when stopped without success."""
-        started = time.monotonic()
-        found = await asyncio.gather(*(self._deliver_topic(topic, records) for topic, records in batch.items()))
-        metrics.SINK_BATCH_SECONDS.observe(time.monotonic() - started)
-        return [bad for several in found for bad in several]
+    async def deliver(self, topic: str, records: Sequence[Record]) -> list[Bad]:
+        """Write the records of a batch; returns the bad ones. Raises GaveUp when stopped without success.
 
-    async def _deliver_topic(self, topic: str, records: Sequence[Record]) -> list[Bad]:
+        `settle` comes before anything of it may be committed.
+        """
         rows = rows_among(topic, records)
         if not rows:
             return []
+        started = time.monotonic()
+        bad = await self._deliver_rows(topic, rows)
+        metrics.SINK_BATCH_SECONDS.labels(TABLES[topics.split(topic)[0]]).observe(time.monotonic() - started)
+        return bad
+
+    async def settle(self) -> None:
+        """Note the hours of what has been delivered. After the rows and before the commit: else a refresh could miss the rows,
+        or a restart could forget the hours. Raises GaveUp."""
+        dirty, self._dirty = self._dirty, set()
+        if dirty:
+            lines = dirty_lines(dirty)
+            await self.until_available(lambda: self._writer.write("dirty_hours", lines), "dirty_hours")
+
+    async def _deliver_rows(self, topic: str, rows: Sequence[Record]) -> list[Bad]:
         name, generation = topics.split(topic)
         if name == topics.JOURNEYS.name:
             return await self._deliver_journeys(topic, rows, generation)
@@ -55,10 +67,7 @@ class Delivery:
     async def _deliver_journeys(self, topic: str, rows: Sequence[Record], generation: int) -> list[Bad]:
         journeys = await asyncio.to_thread(newest_journeys, rows, generation)
         bad = await self._write(topic, journeys.newest)
-        # After the rows and before the commit: else a refresh could miss them, or a restart could forget the hours.
-        await self.until_available(
-            lambda: self._writer.write("dirty_hours", dirty_lines(journeys.dirty)), "dirty_hours"
-        )
+        self._dirty |= journeys.dirty
         if journeys.oldest_arrival is not None and generation == self._live:
             _observe_latency("journeys", journeys.oldest_arrival)
         return journeys.undecodable + bad

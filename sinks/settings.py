@@ -27,19 +27,20 @@ class SinkSettings(ProcessSettings):
         10_000,
         ge=1,
         validation_alias="DESIRELINE_SINK_BATCH_ROWS",
-        description="Rows of one table after which a batch is written.",
+        description="Rows after which a table's batch is written.",
     )
     batch_bytes: int = Field(
         32 << 20,
         ge=1,
         validation_alias="DESIRELINE_SINK_BATCH_BYTES",
-        description="Bytes after which a batch is written.",
+        description="Bytes after which a table's batch is written.",
     )
     batch_seconds: float = Field(
         0.2,
         gt=0,
         validation_alias="DESIRELINE_SINK_BATCH_SECONDS",
-        description="Seconds after which a batch is written, however small.",
+        description="Seconds after which a batch is written, however small; plain touchpoints and the ledger wait up "
+        "to a second where writes take long.",
     )
     retry_seconds: float = Field(
         5.0,

@@ -44,6 +44,8 @@ class OwnedPartition:
         self._sources: dict[str, SourceProgress] = {}  # empty until restored
         self._seek = 0
         self._taken = 0  # records since the last collect
+        self._collected = time.monotonic()  # when that was
+        self._rate = 0.0  # records a second before it
         self._commit_seconds = 0.0
         self._has_backlog = False  # the next transaction waits for a full batch
         self._woken = 0.0  # when the first of the pending work came
@@ -162,7 +164,7 @@ class OwnedPartition:
                 self._settled.set()
                 await self._work.wait()
             lag = self._lag()
-            due = self._woken + self._store.settings.interval(self._commit_seconds, lag)
+            due = self._woken + self._store.settings.interval(self._commit_seconds, lag, self._rate)
             self._has_backlog = lag > self._store.settings.backlog
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), max(0.0, due - time.monotonic()))
@@ -179,7 +181,9 @@ class OwnedPartition:
         self._work.clear()
         self._hurry.clear()
         self._has_backlog = False
-        self._taken = 0
+        now = time.monotonic()
+        self._rate = self._taken / max(now - self._collected, 0.001)
+        self._taken, self._collected = 0, now
         state, outputs = self._state.collect(_now())
         offsets = {
             TopicPartition(topic, self.number): source.position

@@ -11,6 +11,7 @@ the store owns positions.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -66,6 +67,9 @@ PRIVATE: Mapping[str, str] = {
 READ_AHEAD = 4  # chunks between the consumer's thread and the leg, per process and leg
 POLL_SECONDS = 0.1  # a partition that became fetchable again waits at most so long
 FETCH_MAX_WAIT_MS = 100  # Faust's fixed 1500 delays newly opened partitions and the watermark
+# From one fetch to the next, at least. Each costs the broker and us a millisecond or two of CPU, however little it brings; a
+# topic that gets a record every few milliseconds would have as many fetches.
+FETCH_PAUSE_SECONDS = 0.02
 
 
 class Fetched(NamedTuple):
@@ -123,14 +127,20 @@ class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
 
     async def on_start(self) -> None:
-        """Start the consumer, then watch its fetches for the ends of the logs."""
+        """Start the consumer, then attend to its fetches: not too often, and noting the ends of the logs."""
         await super().on_start()
-        self._watch_ends(self._consumer._fetcher)
+        self._attend(self._consumer._fetcher)
 
-    def _watch_ends(self, fetcher: Any) -> None:
+    def _attend(self, fetcher: Any) -> None:
         fetch = fetcher._proc_fetch_request
+        last: dict[int, float] = {}  # node → when it was last asked
 
         async def fetch_and_note(assignment: Any, node: int, request: Any) -> bool:
+            try:
+                await asyncio.sleep(last.get(node, 0.0) + FETCH_PAUSE_SECONDS - time.monotonic())
+            except asyncio.CancelledError:  # as in a fetch: nobody is interested any more
+                return False
+            last[node] = time.monotonic()
             asked = int(time.time() * 1000)  # before the request: what is appended after it is not in the answer
             woke: bool = await fetch(assignment, node, request)
             for topic, partitions in request.topics:

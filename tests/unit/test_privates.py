@@ -73,7 +73,7 @@ def test_coroutines_are_coroutines() -> None:
 
 def test_nothing_private_is_used_that_is_not_listed() -> None:
     listed = {name.partition(".")[2] for name in PRIVATE}
-    own = {"_turns", "_reads", "_ends", "_ahead", "_watch_ends", "_advance", "_message", "_as_it_is"}
+    own = {"_turns", "_reads", "_ends", "_ahead", "_attend", "_advance", "_message", "_as_it_is"}
     assert used_privates(FOLDER / "privates.py") - own == {name for name in listed if name.startswith("_")}
 
 

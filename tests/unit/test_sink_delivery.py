@@ -35,47 +35,48 @@ class FakeWriter:
         self.written.append((table, len(lines)))
 
 
-def deliver(writer: FakeWriter, batch: dict[str, list[FakeRecord]], *, stopped: bool = False) -> list[Bad]:
+def deliver(writer: FakeWriter, topic: str, records: Sequence[FakeRecord], *, stopped: bool = False) -> list[Bad]:
     async def run() -> list[Bad]:
         stop = asyncio.Event()
         if stopped:
             stop.set()
-        return await Delivery(writer, longest_pause=0.001, stop=stop).deliver(batch)
+        delivery = Delivery(writer, longest_pause=0.001, stop=stop)
+        bad = await delivery.deliver(topic, records)
+        await delivery.settle()
+        await delivery.settle()
+        return bad
 
     return asyncio.run(run())
 
 
-def test_the_dirty_hours_are_written_after_the_journeys() -> None:
+def test_the_dirty_hours_are_written_after_the_journeys_and_once() -> None:
     writer = FakeWriter()
-    assert (
-        deliver(writer, {"journeys": [FakeRecord("journeys", 0, journey(1)), FakeRecord("journeys", 1, journey(1))]})
-        == []
-    )
+    assert deliver(writer, "journeys", [FakeRecord("journeys", number, journey(1)) for number in (0, 1)]) == []
     assert writer.written == [("journeys", 1), ("dirty_hours", 1)]
 
 
 def test_an_absent_server_is_waited_for() -> None:
     writer = FakeWriter(absent=3)
-    assert deliver(writer, {"touchpoints": [FakeRecord("touchpoints", 0, touchpoint(1))]}) == []
+    assert deliver(writer, "touchpoints", [FakeRecord("touchpoints", 0, touchpoint(1))]) == []
     assert writer.written == [("touchpoints", 1)]
 
 
 def test_stopping_while_the_server_is_away_gives_up_without_success() -> None:
     with pytest.raises(GaveUp):
-        deliver(FakeWriter(absent=99), {"touchpoints": [FakeRecord("touchpoints", 0, touchpoint(1))]}, stopped=True)
+        deliver(FakeWriter(absent=99), "touchpoints", [FakeRecord("touchpoints", 0, touchpoint(1))], stopped=True)
 
 
 def test_bad_rows_come_back_and_the_others_are_written() -> None:
     records = [FakeRecord("touchpoints", offset, touchpoint(offset)) for offset in range(4)]
     records[2] = FakeRecord("touchpoints", 2, b'{"name":"poison"}')
     writer = FakeWriter()
-    assert [bad.record for bad in deliver(writer, {"touchpoints": records})] == [records[2]]
+    assert [bad.record for bad in deliver(writer, "touchpoints", records)] == [records[2]]
     assert sum(count for _, count in writer.written) == 3
 
 
 def test_watermarks_alone_write_nothing() -> None:
     writer = FakeWriter()
-    deliver(writer, {"people": [FakeRecord("people", 0, watermark())]})
+    deliver(writer, "people", [FakeRecord("people", 0, watermark())])
     assert writer.written == []
 
 
@@ -87,16 +88,14 @@ def test_a_dead_letter_names_the_place_and_the_source() -> None:
 
 
 def test_a_batch_is_due_when_it_is_large_or_old() -> None:
-    def batch(**settings: float) -> Batch:
-        one = Batch(
-            SinkSettings.model_validate({"batch_rows": 3, "batch_bytes": 10_000, "batch_seconds": 60} | settings)
-        )
-        one.add({TopicPartition("touchpoints", 1): [FakeRecord("touchpoints", offset, b"{}") for offset in (4, 5)]})
+    def batch(seconds: float = 60, **settings: float) -> Batch:
+        one = Batch(SinkSettings.model_validate({"batch_rows": 3, "batch_bytes": 10_000} | settings), seconds)
+        one.add(TopicPartition("touchpoints", 1), [FakeRecord("touchpoints", offset, b"{}") for offset in (4, 5)])
         return one
 
-    assert not batch().due
-    assert batch(batch_rows=2).due
-    assert batch(batch_bytes=4).due
-    assert batch(batch_seconds=1e-9).due
-    assert not Batch(SinkSettings()).due
+    assert batch().seconds_left > 50
+    assert batch(batch_rows=2).full
+    assert batch(batch_rows=2).seconds_left == 0
+    assert batch(batch_bytes=4).full
+    assert batch(seconds=1e-9).seconds_left == 0
     assert batch().offsets == {TopicPartition("touchpoints", 1): 6}
