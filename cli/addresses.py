@@ -15,7 +15,8 @@ OWN = (
 
 
 def use_running_stack() -> None:
-    """Take addresses and settings of the stack that runs in DESIRELINE_HOME, unless the environment names other servers."""
+    """Take addresses and settings of the stack that runs in DESIRELINE_HOME, else of the demo there, unless the environment
+    names other servers."""
     if find_spec("psutil") is None:
         return
     from deploy.local import instance, state
@@ -23,7 +24,9 @@ def use_running_stack() -> None:
 
     home = ProcessSettings().home.resolve()
     if not instance.is_running(home):
-        return
+        home = instance.demo(home)
+        if not instance.is_running(home):
+            return
     stack = state.load(home).environment
     if all(os.environ[name] == stack.get(name) for name in SERVERS if name in os.environ):
         os.environ.update(stack | {name: os.environ[name] for name in OWN if name in os.environ})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import figures
+from cli import company, figures
 from cli.addresses import use_running_stack
 from cli.common import reading
 from cli.down import down
@@ -23,9 +24,6 @@ from cli.watch import follow
 if TYPE_CHECKING:
     from deploy.local.child import Child
 
-HISTORY = timedelta(days=10)  # what comes at once, so that there are drop-offs from the start, and then goes on live
-HISTORY_OPTIONS = ("--customers", "6600", "--duration", "11d", "--seed", "1")
-CROWD_OPTIONS = ("--customers", "50000", "--duration", "2h", "--seed", "2")  # up to twenty touchpoints a second
 PATIENCE = 90.0  # seconds until there must be figures
 
 
@@ -35,9 +33,10 @@ def demo(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Wait for the first journeys, show one picture, end.")] = False,
 ) -> None:
-    """Start the stack (or use the one that runs), simulate a restaurant's guests, and watch. Stops what it started.
+    """Simulate a restaurant's guests in a stack of its own, and watch. Stops what it started.
 
-    The first time, ten days of history come within seconds; then guests go on arriving. The data stays in DESIRELINE_HOME.
+    A day passes in a minute there. The first time, five weeks of guests come at once; then they go on arriving. After some
+    minutes checkouts begin to fail, and an alert opens. The data stays in the folder `demo` of DESIRELINE_HOME.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):  # ended in whatever way, it stops what it started
         signal.signal(number, signal.default_int_handler)
@@ -45,19 +44,31 @@ def demo(
         from deploy.local import instance, state
         from runtime.settings import ProcessSettings
 
-        home = ProcessSettings().home.resolve()
+        home = instance.demo(ProcessSettings().home).resolve()
+        os.environ["DESIRELINE_HOME"] = str(home)
         if not instance.is_running(home):
+            _use_journeys(home)
             up()
             started.callback(down)
         use_running_stack()
         running = state.load(home)
         if "collector" not in running.ports:
             raise fail("the stack that runs has no collector: stop it with `desireline down` and try again")
-        url = f"http://127.0.0.1:{running.ports['collector']}"
-        for guests in _simulations(home, url, _write_key(running.environment["DESIRELINE_WRITE_KEYS"])):
-            started.callback(_stop, guests)
-            guests.start()
+        to = f"http://127.0.0.1:{running.ports['collector']}", _write_key(running.environment["DESIRELINE_WRITE_KEYS"])
+
+        def starting(guests: company.Guests) -> Child:
+            child = _child(home, guests, *to)
+            started.callback(_stop, child)
+            child.start()
+            return child
+
         try:
+            if _fresh():
+                before = starting(company.history(datetime.now(UTC)))
+                if not once:
+                    _let_alerts_learn(home, before)
+            for guests in company.live(datetime.now(UTC)):
+                starting(guests)
             if once:
                 _wait_for_journeys()
             follow(once=once, until=time.monotonic() + seconds if seconds else float("inf"))
@@ -65,18 +76,39 @@ def demo(
             return
 
 
-def _simulations(home: Path, url: str, key: str) -> list[Child]:
-    """The crowd that arrives now, and, in a stack without journeys, the history before it."""
+def _use_journeys(home: Path) -> None:
+    """The restaurant's, told fast; a demo that was there before goes on with those that it began with."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = home / "journeys.yaml"
+    if not file.exists():
+        file.write_text(company.journeys(), encoding="utf-8")
+    os.environ["DESIRELINE_DEFINITIONS"] = str(file)
+
+
+def _fresh() -> bool:
+    with reading() as reader:
+        return not any(figures.definitions(reader).values())
+
+
+def _child(home: Path, guests: company.Guests, url: str, key: str) -> Child:
     from deploy.local import logs
     from deploy.local.child import Child
 
-    with reading() as reader:
-        fresh = not any(figures.definitions(reader).values())
-    command = [sys.executable, "-m", "cli", "simulate", "--to-http", url, "--key", key, "--speed", "1"]
-    began = (datetime.now(UTC) - HISTORY).isoformat()
-    wanted = {"history": ["--start", began, *HISTORY_OPTIONS]} if fresh else {}
-    wanted["crowd"] = list(CROWD_OPTIONS)
-    return [Child(name, command + options, logs.path(home, name)) for name, options in wanted.items()]
+    command = [sys.executable, "-m", "cli", "simulate", "--to-http", url, "--key", key]
+    return Child(guests.name, command + guests.options, logs.path(home, guests.name))
+
+
+def _let_alerts_learn(home: Path, history: Child) -> None:
+    """Wait until the history is sent, and start the alerts process again: it learns from what is there when it starts."""
+    from deploy.local import state
+
+    give_up = time.monotonic() + PATIENCE
+    with out.status(f"{company.HISTORY.days // 7} weeks of guests come in …"):
+        while history.alive and time.monotonic() < give_up:
+            time.sleep(0.2)
+    for process in state.load(home).processes:
+        if process.name == "alerts" and process.identity is not None:
+            process.identity.end()
 
 
 def _write_key(keys: str) -> str:

@@ -75,6 +75,11 @@ SELECT touchpoint, next_touchpoint, sum(transitions) AS times
 FROM v_daily_transitions WHERE definition = {definition:String}
 GROUP BY touchpoint, next_touchpoint ORDER BY times DESC, touchpoint, next_touchpoint LIMIT {limit:UInt16}
 """
+_ALERTS = """
+SELECT journey, named.name, channel, measure, observed, expected, lost, toUnixTimestamp64Milli(since)
+FROM v_alerts LEFT JOIN (SELECT definition AS journey, stage, name FROM v_stages) AS named USING (journey, stage)
+WHERE status = 'open' ORDER BY lost DESC
+"""
 _REFUSED = """
 SELECT count(), countIf(at >= now() - INTERVAL 10 MINUTE), topK(1)(reason) FROM v_dead_letters
 """
@@ -114,6 +119,19 @@ class Transition(NamedTuple):
     times: int
 
 
+class OpenAlert(NamedTuple):
+    """Something that is worse than usual: `observed` and `expected` are shares, `lost` customers, `since` ms UTC."""
+
+    journey: str
+    stage: str
+    channel: str
+    measure: str
+    observed: float
+    expected: float
+    lost: float
+    since: int
+
+
 class Refused(NamedTuple):
     """Dead letters: all, those of the last ten minutes, and the commonest reason."""
 
@@ -148,6 +166,11 @@ def newest_drop_offs(reader: Reader, definition: str, limit: int) -> list[DropOf
 def commonest_transitions(reader: Reader, definition: str, limit: int) -> list[Transition]:
     """What follows what most often. Prepared by the sink: seconds old."""
     return [Transition(*row) for row in reader.ask(_TRANSITIONS, {"definition": definition, "limit": limit}).rows]
+
+
+def open_alerts(reader: Reader) -> list[OpenAlert]:
+    """The alerts that are open, of every journey, the gravest first."""
+    return [OpenAlert(*row) for row in reader.ask(_ALERTS).rows]
 
 
 def refused(reader: Reader) -> Refused:

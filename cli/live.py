@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli import figures
 from cli.common import explain
-from cli.figures import DropOff, Refused, StageFigures, Transition
+from cli.figures import DropOff, OpenAlert, Refused, StageFigures, Transition
 from cli.meters import Meter, quantile
 from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas import topics
@@ -55,6 +55,7 @@ class Snapshot:
     stages: Sequence[StageFigures] = ()
     drop_offs: Sequence[DropOff] = ()
     transitions: Sequence[Transition] = ()
+    alerts: Sequence[OpenAlert] = ()
     refused: Refused = NOTHING_REFUSED
     accepted: int = 0
     rate: float = 0.0
@@ -161,6 +162,7 @@ class Watcher:
         self._now.stages = figures.funnel(self._reader, definition)
         self._now.drop_offs = figures.newest_drop_offs(self._reader, definition, LISTED)
         self._now.transitions = figures.commonest_transitions(self._reader, definition, LISTED)
+        self._now.alerts = figures.open_alerts(self._reader)
         self._now.refused = figures.refused(self._reader)
 
     # --- the local stack -----------------------------------------------------------------------------------------

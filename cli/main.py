@@ -46,7 +46,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.callback()(use_running_stack)
+MAKE_THEIR_OWN = ("up", "demo")  # a stack, whatever runs already
+
+
+@app.callback()
+def _before(context: typer.Context) -> None:
+    if context.invoked_subcommand not in MAKE_THEIR_OWN:
+        use_running_stack()
+
+
 app.command()(up)
 app.command()(down)
 app.command()(status)

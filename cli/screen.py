@@ -27,7 +27,7 @@ def picture(now: Snapshot, width: int, height: int) -> Group:
     return Group(
         _title(now, width),
         *_vital_signs(now, width),
-        Text(),
+        _alert(now),
         _funnel(now, shown, width),
         Text(),
         _lists(now, left, width),
@@ -57,6 +57,20 @@ def _vital_signs(now: Snapshot, width: int) -> list[Text]:
         refused += f" ({now.refused.recent:,} in 10 min, most: {now.refused.reason})"
     lag = _line(("behind       ", "dim"), f"{behind} records  ", (refused, "red" if now.refused.recent else "dim"))
     return [speed, latency, lag]
+
+
+def _alert(now: Snapshot) -> Text:
+    """The gravest alert that is open, in a line that is empty while there is none."""
+    if not now.alerts:
+        return Text()
+    one = now.alerts[0]
+    does = "drop off" if one.measure == "drop_off" else "move on in time"
+    more = f"; {len(now.alerts) - 1} more" if len(now.alerts) > 1 else ""
+    since = f"{datetime.fromtimestamp(one.since / 1000, UTC):%H:%M}"
+    return _line(
+        (f"▲ alert       {one.journey} · {one.stage} · {one.channel}: ", "bold red"),
+        (f"{one.observed:.0%} {does}, usually {one.expected:.0%}; {one.lost:,.0f} lost since {since}{more}", "red"),
+    )
 
 
 def _funnel(now: Snapshot, shown: Sequence[StageFigures], width: int) -> RenderableType:

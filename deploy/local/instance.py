@@ -13,6 +13,11 @@ from deploy.local.errors import StackError
 LOCK = "stack.lock"
 
 
+def demo(home: Path) -> Path:
+    """The home of the demo's own stack: its guests are nobody's customers, and its days are short."""
+    return home if home.name == "demo" else home / "demo"
+
+
 def try_lock(home: Path) -> IO[str] | None:
     """The lock, held while the returned file is open here or in a child that inherits it; None when another has it."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold what customers did

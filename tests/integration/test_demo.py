@@ -29,10 +29,10 @@ def pids(home: Path) -> set[int]:
 def test_it_shows_journeys_and_leaves_nothing_running(tmp_path: Path) -> None:
     servers = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "CLICKHOUSE_NATIVE_PORT")
     environment = {name: value for name, value in os.environ.items() if name not in servers}
-    home = tmp_path / "home"
+    home = tmp_path / "home" / "demo"
     demo = subprocess.Popen(
         [sys.executable, "-m", "cli", "demo", "--once"],
-        env=environment | {"DESIRELINE_HOME": str(home), "COLUMNS": "80"},
+        env=environment | {"DESIRELINE_HOME": str(home.parent), "COLUMNS": "80"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -52,9 +52,9 @@ def test_it_shows_journeys_and_leaves_nothing_running(tmp_path: Path) -> None:
         assert int(funnel["research"].split()[1].replace(",", "")) > 0
         assert "● worker" in text
         assert "Traceback" not in text
-        assert len(seen) >= 6, "supervisor, two servers, collector, worker, sink"
+        assert len(seen) >= 7, "supervisor, two servers, collector, worker, sink, alerts"
         assert [pid for pid in seen if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
-        assert {"history.log", "crowd.log"} <= {log.name for log in (home / "logs").iterdir()}
+        assert {"history.log", "crowd.log", "incident.log"} <= {log.name for log in (home / "logs").iterdir()}
     finally:
         if demo.poll() is None:
             demo.send_signal(signal.SIGTERM)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.figures import DropOff, Refused, StageFigures, Transition
+from cli.figures import DropOff, OpenAlert, Refused, StageFigures, Transition
 from cli.live import Process, Snapshot, latency_buckets
 from cli.screen import picture
 
@@ -93,3 +93,18 @@ desireline_sink_latency_seconds_count{rows="journeys"} 4.0
 desireline_sink_rows_total{table="journeys"} 5.0
 """
     assert latency_buckets(metrics) == {0.5: 3.0, float("inf"): 4.0}
+
+
+def test_the_gravest_alert_is_in_the_picture_and_fits() -> None:
+    now = busy()
+    for journey in ("purchase", "come_back"):
+        alert = OpenAlert(journey, "decision", "web", "progress", 0.44, 0.94, 37.4, int(NOON - 300) * 1000)
+        now.alerts = [*now.alerts, alert]
+    console = Console(file=io.StringIO(), width=110, record=True)
+    console.print(picture(now, 110, 24))
+    shown = console.export_text()
+    assert (
+        "▲ alert       purchase · decision · web: 44% move on in time, usually 94%; 37 lost since 11:55; 1 more"
+        in shown
+    )
+    assert len(shown.splitlines()) <= 24
