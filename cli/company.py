@@ -13,7 +13,7 @@ from schemas.rule import milliseconds
 JOURNEYS = Path(__file__).parents[1] / "ingest" / "simulator" / "journeys.yaml"
 SPEED = 1_440  # a day of the restaurant passes in a minute
 HISTORY = timedelta(weeks=5)  # alerts learn usual times for a week, and usual shares for three
-INCIDENT_AFTER, INCIDENT = timedelta(minutes=4), timedelta(minutes=12)
+INCIDENT_AFTER, INCIDENT = timedelta(minutes=2), timedelta(minutes=12)
 
 
 class Guests(NamedTuple):
