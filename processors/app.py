@@ -12,6 +12,7 @@ import structlog
 from aiokafka.errors import KafkaConnectionError
 from pydantic import ValidationError
 
+from processors import horizon
 from processors.dead_letters import DeadLetters, refused_addresses
 from processors.identity import IdentityPartition
 from processors.settings import WorkerSettings
@@ -22,7 +23,7 @@ from runtime.chunked.worker import EXIT_FAILURE, run_legs
 from runtime.kafka import partition_counts, reader, wait_for_broker
 from runtime.logging import configure
 from schemas import topics
-from schemas.definition import Definition, DefinitionsError, load_definitions
+from schemas.definition import UNITS, Definition, DefinitionsError, load_definitions
 from schemas.identity import Kinds, KindsError
 
 # A transaction of the identity leg reaches every partition of `people`: at 20 a second it costs three times what it costs
@@ -79,6 +80,7 @@ class StitchLeg:
     settings: WorkerSettings
     definitions: Sequence[Definition]
     partitions: int
+    replay_from: int = 0  # ms: a replay of what came before takes all of it in
 
     @property
     def name(self) -> str:
@@ -101,7 +103,10 @@ class StitchLeg:
             max_touchpoints=self.settings.max_touchpoints,
             journeys=topics.Generation(self.settings.generation).topic(topics.JOURNEYS).name,
             outcomes_topic=topics.Generation(self.settings.generation).topic(topics.OUTCOMES).name,
+            late_topic=topics.Generation(self.settings.generation).topic(topics.LATE).name,
             outage_grace=round(self.settings.outage_grace * 1_000),
+            horizon=round(self.settings.horizon * UNITS["d"]),
+            replayed_until=self.replay_from,
             dead_letters=DeadLetters(topics.DEAD_LETTERS.name, self.partitions, "stitch"),
         )
 
@@ -109,12 +114,13 @@ class StitchLeg:
 def legs(
     settings: WorkerSettings, partitions: int, refused: frozenset[str] = frozenset(), *, filling: bool = False
 ) -> dict[str, Leg]:
-    """Both legs by their names in generation 1. Raises DefinitionsError, KindsError."""
+    """Both legs by their names in generation 1. Raises DefinitionsError, KindsError, HorizonTooShort."""
     definitions, kinds = load_definitions(settings.definitions), settings.kinds
+    horizon.check(round(settings.horizon * UNITS["d"]), definitions)
     started = 0 if settings.generation == 1 else int(time.time() * 1000)
     return {
         "identity": IdentityLeg(settings, definitions, kinds, partitions, refused, started, filling),
-        "stitch": StitchLeg(settings, definitions, partitions),
+        "stitch": StitchLeg(settings, definitions, partitions, started),
     }
 
 
@@ -143,6 +149,9 @@ def run(only: str | None = None) -> int:
         chosen = {name: leg for name, leg in found.items() if only in (None, name)}
     except (DefinitionsError, KindsError) as error:
         log.error("not started: a file of settings cannot be used", error=str(error))
+        return 2
+    except horizon.HorizonTooShort as error:
+        log.error("not started", error=str(error))
         return 2
     except (TimeoutError, KafkaConnectionError) as error:
         log.error("not started", error=f"{error}; is Kafka up, and did `desireline topics create` run?")

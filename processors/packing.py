@@ -14,7 +14,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
-FORMAT = b"\x01"
+FORMAT = b"\x02"
+BEFORE = b"\x01"  # the release before kept no news in the head
 # at, sequence + 1, event id | revision, move | channel, name, rules | feedback | money
 RECORD = Struct(">QI16sIHHHHHq")
 ORDER = Struct(">QI16s")
@@ -35,10 +36,15 @@ _SENTIMENT_CODE = {name: code for code, name in enumerate(SENTIMENT)}
 _SCORES = 12  # -1 … 10
 
 
+class UnknownFormat(ValueError):
+    """What is kept of a person was written by a release that this one does not know."""
+
+
 def head(definitions: int) -> Struct:
     """What stands behind the records. Per definition: number of the first record of the open journey, flags, stage last
-    entered; then of the person: when to look at them (`deadlines.alarm`) in ms (0: never), flags."""
-    return Struct(">" + "IBB" * definitions + "QH")
+    entered; then of the person: when the newest news of them arrived, when to look at them (`deadlines.alarm`; 0: never), both
+    in ms, flags."""
+    return Struct(">" + "IBB" * definitions + "QQH")
 
 
 def event(record: bytes) -> bytes:
@@ -49,6 +55,20 @@ def event(record: bytes) -> bytes:
 def alarm(value: bytes) -> int:
     """When a person, in whose head it stands, is to be looked at; 0: never."""
     return int.from_bytes(value[-10:-2], "big")
+
+
+def news(value: bytes) -> int:
+    """When the newest of what is kept of a person arrived, ms UTC."""
+    return int.from_bytes(value[-18:-10], "big")
+
+
+def present(value: bytes, arrived: int) -> bytes:
+    """A person's value in the present format; `arrived` stands for the news of one that has none. Raises UnknownFormat."""
+    if value[:1] == FORMAT:
+        return value
+    if value[:1] == BEFORE:
+        return b"".join((FORMAT, value[1:-10], arrived.to_bytes(8, "big"), value[-10:]))
+    raise UnknownFormat(f"{value[:1].hex()}, where {FORMAT.hex()} and {BEFORE.hex()} are known")
 
 
 def owed(beat: int) -> int:

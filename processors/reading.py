@@ -82,9 +82,9 @@ def value(
     head: Struct,
     definitions: Sequence[Definition],
     arrived: int,
-    alarm: int,
+    before: bytes,
 ) -> bytes:
-    """The packed value; `arrived`: when the newest news came, `alarm`: the one before."""
+    """The packed value; `arrived`: when what changes it came, `before`: the one that was."""
     now: list[int] = []
     due = 0
     for (start, _, stage), own, definition in zip(reading.heads, flags, definitions, strict=True):
@@ -92,8 +92,9 @@ def value(
         if mine and not 0 < due < mine:
             due = mine
         now += start, own, stage
-    alarm = deadlines.alarm(due, arrived, alarm)
-    return b"".join((FORMAT, records, head.pack(*now, alarm, TOO_MANY if reading.too_many else 0)))
+    alarm = deadlines.alarm(due, arrived, packing.alarm(before))
+    news = max(arrived, packing.news(before))
+    return b"".join((FORMAT, records, head.pack(*now, news, alarm, TOO_MANY if reading.too_many else 0)))
 
 
 def differing(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from processors.packing import GONE, RECORD, VOCABULARIES, Vocabulary, head, owed, owed_at, vocabularies
+from processors.packing import GONE, RECORD, VOCABULARIES, Vocabulary, head, owed, owed_at, present, vocabularies
 from processors.rehash_identity import IdentityRehash
 from processors.stitching import Meta
 from runtime.chunked.slices import Gathered, slices
@@ -53,13 +53,15 @@ def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
     metas = [meta for meta in own if meta]
     beats = [meta.beat if meta else 0 for meta in own]
     head_size = head(len(metas[0].definitions.split(","))).size if metas else 0
+    as_of = min((min(meta.read_to.values(), default=0) for meta in metas), default=0)
+    news_since = max((meta.news_since for meta in metas), default=0) or as_of
     for source, state in enumerate(values):
         for key, value in state.items():
             if key[:1] != b"p":
                 continue
             target = partition_of(key[1:].hex().encode(), partitions)
             if target != source:
-                recoded = _recode(value, head_size, known[source], known[target])
+                recoded = _recode(present(value, news_since), head_size, known[source], known[target])
                 if owed_at(value, beats[source]):
                     recoded = recoded[:-2] + owed(beats[target]).to_bytes(2, "big")
                 # the new texts are written before the records that are coded with them
@@ -67,7 +69,6 @@ def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
                 yield _moved(source, target, key, value, recoded)
     if metas:
         counter = max(meta.counter for meta in metas)
-        as_of = min((min(meta.read_to.values(), default=0) for meta in metas), default=0)
         deadlines_at = min(meta.deadlines_at for meta in metas)
         waits_until = max(meta.waits_until for meta in metas)
         told = all(meta.outcomes for meta in metas)
@@ -80,6 +81,8 @@ def stitch_moves(states: Sequence[Gathered], partitions: int) -> Iterator[Move]:
                 deadlines_at,
                 waits_until,
                 told,
+                max(meta.replayed_until for meta in metas),
+                news_since,
             )
             yield Move(number, number, {b"m": encode(meta)}, {})
 

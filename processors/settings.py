@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import Field
 
 from processors.deadlines import OUTAGE_GRACE
+from processors.horizon import HORIZON
 from runtime.settings import IdentitySettings
-from schemas.definition import DEFAULT_FILE
+from schemas.definition import DEFAULT_FILE, UNITS
 
 
 class WorkerSettings(IdentitySettings):
@@ -30,6 +31,13 @@ class WorkerSettings(IdentitySettings):
         ge=0,
         validation_alias="DESIRELINE_OUTAGE_GRACE",
         description="Seconds that drop-offs wait after more than 10 s of outage, so that clients can deliver what they kept.",
+    )
+    horizon: float = Field(
+        HORIZON / UNITS["d"],
+        gt=0,
+        validation_alias="DESIRELINE_HORIZON",
+        description="Days after a person's last touchpoint arrived until their journeys leave the state; what occurred before "
+        "and comes later waits for a replay. At least the longest `ends_after`.",
     )
     generation: int = Field(
         1,

@@ -7,6 +7,8 @@ everything else is folded again from the whole set. Rows are absolute and carry 
 A row is written at once when a journey starts, ends, changes its stage or its status, otherwise at most once a second. Outcomes
 are told as changes of what the person's journeys come to: what was told before follows from the state, which keeps one bit for
 the silence that lasts.
+
+Who was silent for longer than the horizon leaves the state (`horizon.py`); what concerns them and comes later is told as late.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import msgspec
 from processors import deadlines, fold, outcomes, packing, reading
 from processors.dead_letters import DeadLetters, decode_each
 from processors.deadlines import QUIET, Calendar
+from processors.horizon import HORIZON, Horizon, closed_at, is_mark
 from processors.outcomes import Telling
 from processors.packing import (
     DROPPED,
@@ -34,14 +37,15 @@ from processors.packing import (
 from processors.reading import Reading
 from runtime.chunked.errors import Misconfigured
 from runtime.chunked.leg import Chunk, Output
-from runtime.chunked.slices import SLICE, Gathered, slices
+from runtime.chunked.slices import SLICE, Gathered, part_key, slices
 from schemas import topics
 from schemas.codec import encode
 from schemas.definition import Definition
+from schemas.late import late
 from schemas.person import Assigned, FoldRecord, PersonMessage, ReadTo
 
 BEAT = 1_000  # ms between rows of a journey that only grew
-AT_ONCE = 2_000  # people whose deadlines pass in one transaction: after downtime there may be very many
+AT_ONCE = 2_000  # people whose deadlines pass, or who leave, in one transaction: after downtime there may be very many
 _decoder = msgspec.json.Decoder(PersonMessage)
 _VERSION = Struct(">IH")
 
@@ -56,10 +60,16 @@ class Meta(msgspec.Struct):
     deadlines_at: int = 0  # up to when deadlines have passed: `read_to`, unless they wait
     waits_until: int = 0  # of the watermark
     outcomes: bool = False  # everybody's outcomes have been told; a release that told none wrote it otherwise
+    replayed_until: int = 0  # of a replay: up to when the log was there when it began, and nobody leaves
+    news_since: int = 0  # stands for the news of people whose head, of the release before, has none
 
 
 class DefinitionsChanged(Misconfigured):
     """The state belongs to other definitions than the configured ones."""
+
+
+class FormatUnknown(Misconfigured):
+    """The state is in a format that this release does not read."""
 
 
 class StitchPartition:
@@ -76,23 +86,29 @@ class StitchPartition:
         journeys: str,
         dead_letters: DeadLetters,
         outcomes_topic: str = topics.OUTCOMES.name,
+        late_topic: str = topics.LATE.name,
         outage_grace: int = deadlines.OUTAGE_GRACE,
+        horizon: int = HORIZON,
+        replayed_until: int = 0,
     ) -> None:
-        """`journeys` and `outcomes_topic` are topics; `outage_grace` in ms."""
+        """`journeys`, `outcomes_topic` and `late_topic` are topics; `outage_grace` and `horizon` in ms. Nobody leaves before
+        the watermark has come to `replayed_until` (ms UTC), or to what the state remembers of it."""
         self._number = number
         self._definitions = tuple(definitions)
         self._partitions = partitions
         self._max = max_touchpoints
         self._topic = journeys
-        self._outcomes_topic = outcomes_topic
+        self._outcomes_topic, self._late_topic = outcomes_topic, late_topic
         self._grace = outage_grace
         self._dead_letters = dead_letters
         self._base = generation << 48
-        self._meta = Meta(definitions=fingerprint(definitions), outcomes=True)
+        self._meta = Meta(definitions=fingerprint(definitions), outcomes=True, replayed_until=replayed_until)
         # Everything that arrived up to then has been read, ms UTC; 0 until every identity partition has spoken.
         self.as_of = 0
         self._head = packing.head(len(definitions))
-        self._nobody = FORMAT + self._head.pack(*fold.NO_HEAD * len(definitions), 0, 0)
+        self._nobody = FORMAT + self._head.pack(*fold.NO_HEAD * len(definitions), 0, 0, 0)
+        self._horizon = Horizon(horizon, definitions, self._head.size)
+        self._removed: dict[bytes, bytes | None] = {}  # keys of the state that go
         self._gathered: Gathered | None = Gathered()
         self._people: dict[bytes, bytes] = {}
         self._use({})
@@ -132,13 +148,28 @@ class StitchPartition:
         self._use(state)
         for key, value in state.items():
             if key[:1] == b"p":
-                self._people[key[1:]] = value
-                if packing.owed_at(value, self._meta.beat):
-                    self._owed[key[1:]] = self.as_of
-                if alarm := packing.alarm(value):
-                    self._calendar.add(alarm, key[1:])
+                self._take_over(key[1:], value)
         if not self._meta.outcomes:
             self._untold = sorted(self._people)
+
+    def _take_over(self, person: bytes, value: bytes) -> None:
+        """One person of the state. Raises FormatUnknown."""
+        if value[:1] != FORMAT:
+            if not self._meta.news_since:
+                self._meta.news_since, self._read_to_changed = self.as_of, True
+            try:
+                value = packing.present(value, self._meta.news_since)
+            except packing.UnknownFormat as error:
+                raise FormatUnknown(
+                    f"the state of partition {self._number} is of a format that this release does not read ({error}); "
+                    "start the release that wrote it, or build the state anew (`desireline replay start`)"
+                ) from error
+        self._people[person] = value
+        if packing.owed_at(value, self._meta.beat):
+            self._owed[person] = self.as_of
+        if alarm := packing.alarm(value):
+            self._calendar.add(alarm, person)
+        self._horizon.expect(person, value)
 
     def _use(self, state: Mapping[bytes, bytes]) -> None:
         """Take the vocabularies from the state."""
@@ -176,9 +207,13 @@ class StitchPartition:
         people, nobody, size, most = self._people, self._nobody, self._head.size, self._max * SIZE
         fromhex, changed = bytes.fromhex, self._changed
         others: dict[bytes, list[tuple[bytes, Assigned]]] = {}
+        leaving, first = self._horizon.reached(self._silent_until()), 1 + SIZE
         for place, message in messages:
             if type(message) is ReadTo:
                 self._read(message.partition, message.at)
+                leaving = self._horizon.reached(self._silent_until())
+                if leaving:  # what came before is news of before
+                    self._revise_all(others)
                 continue
             try:
                 person, event, record = fromhex(message.person_id), fromhex(message.event_id), message.record
@@ -188,6 +223,9 @@ class StitchPartition:
                 self._rows += self._dead_letters.undecodable(chunk, place, error)
                 continue
             value = people.get(person, nobody)
+            if leaving and self._horizon.leaves(value, self._silent_until()):
+                self._leave(person)
+                value = people.get(person, nobody)
             end = len(value) - size
             if record is not None and event not in value and (end < most or value[-1] & TOO_MANY):
                 packed = self._pack(record, event, message.revision, message.move)
@@ -195,10 +233,21 @@ class StitchPartition:
                     if end < changed.get(person, end + 1):
                         changed[person] = end
                     people[person] = self._append(person, value, end, packed, record, message.arrived)
+                    if end <= first and not self._horizon.leaves_at(value):
+                        self._horizon.expect(person, people[person])
                     continue
             others.setdefault(person, []).append((event, message))
+        self._revise_all(others)
+
+    def _revise_all(self, others: dict[bytes, list[tuple[bytes, Assigned]]]) -> None:
         for person, said in others.items():
             self._revise(person, said)
+        others.clear()
+
+    def _silent_until(self) -> int:
+        """Who had no news for the horizon before this leaves (ms UTC); 0: nobody may leave yet."""
+        meta = self._meta
+        return 0 if self._untold or meta.deadlines_at < meta.replayed_until else meta.deadlines_at
 
     def _pack(self, record: FoldRecord, event: bytes, revision: int, move: int) -> bytes:
         rules = tuple(record.rules)
@@ -233,9 +282,10 @@ class StitchPartition:
 
     def _append(self, person: bytes, value: bytes, end: int, packed: bytes, record: FoldRecord, arrived: int) -> bytes:
         """The newest touchpoint of a person, last in order."""
-        if value[-1] & TOO_MANY:
-            return b"".join((value[:end], packed, value[end:]))
         heads = self._head.unpack_from(value, end)
+        news = heads[-3] if heads[-3] > arrived else arrived
+        if value[-1] & TOO_MANY:
+            return b"".join((value[:end], packed, self._head.pack(*heads[:-3], news, *heads[-2:])))
         index = (end - 1) // SIZE
         silent = record.at - int.from_bytes(value[end - SIZE : end - SIZE + 8], "big") if index else 0
         long = silent > self._least_patience
@@ -264,14 +314,14 @@ class StitchPartition:
         if urgent:
             self._urgent[person] = arrived
             self._owed.pop(person, None)
-            return b"".join((value[:end], packed, self._head.pack(*now, due, 0)))
+            return b"".join((value[:end], packed, self._head.pack(*now, news, due, 0)))
         if person not in self._urgent:
             self._owed[person] = arrived
         return b"".join(
             (
                 value[:end],
                 packed,
-                self._head.pack(*now, due, 0 if person in self._urgent else packing.owed(self._meta.beat)),
+                self._head.pack(*now, news, due, 0 if person in self._urgent else packing.owed(self._meta.beat)),
             )
         )
 
@@ -304,31 +354,42 @@ class StitchPartition:
         value = self._people.get(person, self._nobody)
         old = [value[at : at + SIZE] for at in range(1, len(value) - self._head.size, SIZE)]
         newest = {packing.event(record): record for record in old}
-        arrived = 0
+        closed, arrived = closed_at(value), 0
         for event, message in said:
             version = (message.revision, message.move)
             known = newest.get(event)
             if known is not None and _VERSION.unpack_from(known, ORDER_SIZE) >= version:
                 continue
-            if message.record is None:
+            record = message.record
+            unknown = closed >= 0 and (known is None or is_mark(known))
+            is_late = unknown if record is None else record.at <= closed
+            if is_late:
+                self._rows.append(
+                    Output(self._late_topic, self._number, message.person_id.encode(), encode(late(message, closed)))
+                )
+                if known is None and record is not None:
+                    continue  # nothing is kept of it
+            if record is None or is_late:
                 newest[event] = RECORD.pack(0, 0, event, *version, 0, 0, GONE, 0, 0)
             else:
-                newest[event] = self._pack(message.record, event, *version)
+                newest[event] = self._pack(record, event, *version)
             arrived = max(arrived, message.arrived)
         records = sorted(newest.values())
         if records == old:
             return
         first = next((place for place, record in enumerate(old) if record != records[place]), len(old))
         self._changed[person] = min(1 + first * SIZE, self._changed.get(person, 1 + first * SIZE))
-        alarm = packing.alarm(value)
+        alarm, left = packing.alarm(value), self._horizon.leaves_at(value)
         before, was = self._journeys_of(person, value[1 : len(value) - self._head.size]), self._flags(value)
         told = reading.told(before, was, self._definitions)
         joined = b"".join(records)
         after = self._journeys_of(person, joined)
         now = reading.flags(after, told, self._definitions)
-        self._people[person] = value = reading.value(joined, after, now, self._head, self._definitions, arrived, alarm)
+        self._people[person] = value = reading.value(joined, after, now, self._head, self._definitions, arrived, value)
         if not 0 < alarm <= packing.alarm(value) and packing.alarm(value):
             self._calendar.add(packing.alarm(value), person)
+        if not 0 < left <= self._horizon.leaves_at(value):
+            self._horizon.expect(person, value)
         happened = reading.differing(before, was, after, now, self._definitions)
         fresh, gone = outcomes.changes(happened, reading.differing(after, now, before, was, self._definitions))
         for key, one in gone.items():
@@ -357,7 +418,7 @@ class StitchPartition:
 
     def _flags(self, value: bytes) -> Sequence[int]:
         """Flags of the heads, by definition."""
-        return self._head.unpack_from(value, len(value) - self._head.size)[1:-2:3]
+        return self._head.unpack_from(value, len(value) - self._head.size)[1:-3:3]
 
     # --- output --------------------------------------------------------------------------------------------------
 
@@ -378,25 +439,24 @@ class StitchPartition:
             or self._rows
             or self._read_to_changed
             or self._untold
+            or self._removed
             or self._calendar.reached(self._meta.deadlines_at)
+            or self._horizon.reached(self._silent_until())
         )
 
     def collect(self, now: int) -> tuple[Mapping[bytes, bytes | None], Sequence[Output]]:
-        size, people = self._head.size, self._people
+        people = self._people
         if self._untold:
             self._tell_all()
         else:
             for person in self._calendar.take(self._meta.deadlines_at, AT_ONCE, self._alarm_of):
                 self._fall_silent(person)
+            for person in self._horizon.take(self._silent_until(), AT_ONCE, self._value_of):
+                self._leave(person)
         for person, arrived in self._urgent.items():
-            value = people[person]
-            end = len(value) - size
-            heads = self._head.unpack_from(value, end)
-            for place in range(len(self._definitions)):
-                if heads[3 * place] != NO_JOURNEY:
-                    self._emit(person, place, value[1 + heads[3 * place] * SIZE : end], arrived)
+            self._emit_open(person, arrived)
         self._urgent = {}
-        state: dict[bytes, bytes | None] = {}
+        state, self._removed = self._removed, {}
         for person, changed_from in self._changed.items():
             value = people[person]
             if len(value) <= SLICE:
@@ -415,8 +475,30 @@ class StitchPartition:
         rows, self._rows = self._rows, []
         return state, rows
 
+    def _value_of(self, person: bytes) -> bytes:
+        return self._people.get(person, self._nobody)
+
     def _alarm_of(self, person: bytes) -> int:
-        return packing.alarm(self._people[person])
+        return packing.alarm(self._value_of(person))
+
+    def _leave(self, person: bytes) -> None:
+        """What is kept of a person goes, but for a fence. All their journeys have ended: what is owed of them is told first."""
+        if packing.alarm(self._people[person]):
+            self._fall_silent(person)
+        arrived = self._urgent.pop(person, self._owed.pop(person, None))
+        if arrived is not None:
+            self._emit_open(person, arrived)
+        value, key = self._people[person], b"p" + person
+        for number in range(1, -(-len(value) // SLICE)):
+            self._removed[part_key(key, number)] = None
+        if remains := self._horizon.remains(value):
+            nothing = self._head.pack(*fold.NO_HEAD * len(self._definitions), packing.news(value), 0, 0)
+            self._people[person] = b"".join((FORMAT, remains, nothing))
+            self._changed[person] = 1
+        else:
+            del self._people[person]
+            self._changed.pop(person, None)
+            self._removed[key] = None
 
     def _fall_silent(self, person: bytes, *, long_ago: bool = False) -> None:
         """Tell the drop-offs of a person whose deadlines have passed, and set the next alarm."""
@@ -462,6 +544,15 @@ class StitchPartition:
         del self._untold[-AT_ONCE:]
         if not self._untold:
             self._meta.outcomes = self._read_to_changed = True
+
+    def _emit_open(self, person: bytes, arrived: int) -> None:
+        """The rows of the journeys that a person's last touchpoint belongs to."""
+        value = self._people[person]
+        end = len(value) - self._head.size
+        heads = self._head.unpack_from(value, end)
+        for place in range(len(self._definitions)):
+            if heads[3 * place] != NO_JOURNEY:
+                self._emit(person, place, value[1 + heads[3 * place] * SIZE : end], arrived)
 
     def _emit(self, person: bytes, place: int, records: bytes, arrived: int) -> None:
         definition = self._definitions[place]

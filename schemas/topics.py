@@ -71,6 +71,9 @@ JOURNEYS = Topic(
     "journeys", "person id", "stitch", "journeys as whole rows, the highest version counts", _kept(7 * DAY)
 )
 OUTCOMES = Topic("outcomes", "person id", "stitch", "dropped_off, recovered, completed; retracted", _kept(30 * DAY))
+LATE = Topic(
+    "late", "person id", "stitch", "what came too late for a person's journeys and waits for a replay", _kept(30 * DAY)
+)
 ALERTS = Topic("alerts", "series", "alerts", "what is worse than usual: opened, widened, resolved", _kept(30 * DAY))
 DEAD_LETTERS = Topic(
     "dead_letters", "source", "every leg", "what was not accepted, whole, with the reason", _kept(7 * DAY)
@@ -91,6 +94,7 @@ TOPICS = (
     IDENTITIES,
     JOURNEYS,
     OUTCOMES,
+    LATE,
     ALERTS,
     DEAD_LETTERS,
     COMMANDS,
@@ -100,7 +104,7 @@ TOPICS = (
 )
 
 # What belongs to one generation of people and journeys; the others are shared by all.
-_OWN = (IDENTITY, PEOPLE, IDENTITIES, JOURNEYS, OUTCOMES, IDENTITY_CHANGELOG, STITCH_CHANGELOG)
+_OWN = (IDENTITY, PEOPLE, IDENTITIES, JOURNEYS, OUTCOMES, LATE, IDENTITY_CHANGELOG, STITCH_CHANGELOG)
 _SHARED = tuple(topic for topic in TOPICS if topic not in _OWN)
 _NAME = re.compile(r"(.+)\.g([1-9][0-9]*)")
 

@@ -14,6 +14,7 @@ TABLES = (
     "journeys",
     "journeys_by_person",
     "outcomes",
+    "late",
     "stages",
     "dirty_hours",
     "rollup_funnel",

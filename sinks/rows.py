@@ -24,6 +24,7 @@ TABLES = {
     topics.IDENTITIES.name: "identities",
     topics.JOURNEYS.name: "journeys",
     topics.OUTCOMES.name: "outcomes",
+    topics.LATE.name: "late",
     topics.ALERTS.name: "alerts",
     topics.DEAD_LETTERS.name: "dead_letters",
     topics.LEDGER.name: "ledger",

@@ -273,6 +273,23 @@ AS SELECT
     generation
 FROM journeys;
 
+CREATE TABLE late
+(
+    `person_id` UUID CODEC(ZSTD(1)),
+    `event_id` UUID CODEC(NONE),
+    `occurred_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `closed_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `arrived_at` DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    `cause` LowCardinality(String),
+    `version` UInt64 CODEC(T64, ZSTD(1)),
+    `generation` UInt16 DEFAULT 1,
+    CONSTRAINT complete CHECK event_id != toUUID('00000000-0000-0000-0000-000000000000')
+)
+ENGINE = ReplacingMergeTree(version)
+PRIMARY KEY (person_id, event_id)
+ORDER BY (person_id, event_id, generation)
+SETTINGS old_parts_lifetime = 60, cleanup_delay_period = 10, max_cleanup_delay_period = 10, index_granularity = 8192;
+
 CREATE TABLE ledger
 (
     `leg` LowCardinality(String),
@@ -1319,6 +1336,46 @@ FROM
     )
 );
 
+CREATE VIEW v_late
+(
+    `person_id` UUID COMMENT 'Whose it is',
+    `event_id` UUID COMMENT 'The touchpoint',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'When it occurred, not after closed_at',
+    `closed_at` DateTime64(3, 'UTC') COMMENT 'Up to when the journeys of the customer are closed: none that began before can change',
+    `arrived_at` DateTime64(3, 'UTC') COMMENT 'When it arrived, was corrected or came to this customer',
+    `cause` LowCardinality(String) COMMENT 'Why it came to this customer: named, merge, split, correction; empty: it is the first owner'
+)
+COMMENT 'Touchpoints that are stored but in no journey until a replay: they came after the horizon of their customer. Exact now.'
+AS SELECT
+    person_id,
+    event_id,
+    occurred_at,
+    closed_at,
+    arrived_at,
+    cause
+FROM late
+FINAL
+WHERE (generation = (
+    SELECT generation
+    FROM live_generation
+)) AND (occurred_at > toDateTime64(0, 3, 'UTC')) AND ((person_id, event_id, version) IN (
+    SELECT
+        person_id,
+        event_id,
+        version
+    FROM person_touchpoints
+    FINAL
+    WHERE (generation = (
+        SELECT generation
+        FROM live_generation
+    )) AND ((person_id, event_id) IN (
+        SELECT
+            person_id,
+            event_id
+        FROM late
+    ))
+));
+
 CREATE VIEW v_ledger
 (
     `source` LowCardinality(String) COMMENT 'Who sent it; unknown: it cannot be read',
@@ -1326,7 +1383,7 @@ CREATE VIEW v_ledger
     `sent` Int64 COMMENT 'Everything that arrived or must have been sent: the sum of the others',
     `stored` Int64 COMMENT 'Touchpoints, each once, in the hour of its first revision; retracted ones too',
     `superseded` Int64 COMMENT 'Revisions beside the first of a touchpoint: of all of them one stands',
-    `late` Int64 COMMENT 'Kept, but came after the horizon and is in no journey',
+    `late` Int64 COMMENT 'Kept, but came after the horizon of its customer: v_late',
     `duplicate` Int64 COMMENT 'Came again with equal content',
     `rejected` Int64 COMMENT 'Is in v_dead_letters',
     `erased` Int64 COMMENT 'Was erased on request',
@@ -1369,6 +1426,25 @@ FROM
             SELECT generation
             FROM live_generation
         )
+        UNION ALL
+        SELECT
+            source,
+            toStartOfHour(fromUnixTimestamp64Milli(toInt64(281474976710655 - bitAnd(bitShiftRight(version, 48), 281474976710655)), 'UTC'), 'UTC') AS hour,
+            tupleElement(instead, 1) AS decision,
+            toInt64(tupleElement(instead, 2)) AS n
+        FROM
+        (
+            SELECT
+                source,
+                version
+            FROM touchpoints
+            FINAL
+            WHERE event_id IN (
+                SELECT event_id
+                FROM v_late
+            )
+        )
+        ARRAY JOIN [('late', 1), ('stored', -1)] AS instead
         UNION ALL
         SELECT
             source,

@@ -11,6 +11,7 @@ import msgspec
 from schemas.alert import Alert
 from schemas.codec import decode_stored, encode
 from schemas.journey import Journey
+from schemas.late import late
 from schemas.ledger import Counted, Decision
 from schemas.outcome import Outcome
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
@@ -86,6 +87,12 @@ def assigned(number: int, *, person: int | None = None, move: int = 0, gone: boo
         cause=changes.get("cause", ""),
     )
     return encode(said)
+
+
+def came_late(number: int, **options: Any) -> bytes:
+    """What the stitch leg says of `assigned` with the same options, when all journeys were closed long ago."""
+    said = msgspec.json.decode(assigned(number, **options), type=Assigned)
+    return encode(late(said, MARCH + HOUR))
 
 
 def watermark(at: int = MARCH) -> bytes:

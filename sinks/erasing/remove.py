@@ -30,6 +30,8 @@ DELETED: tuple[tuple[str, str, str, str], ...] = (
     ("event", "follow_ups", "event_id", "id"),
     ("event", "person_touchpoints", "event_id", "id"),
     ("moved", "person_touchpoints", "(person_id, event_id)", "(person_id, id)"),
+    ("event", "late", "event_id", "id"),
+    ("moved", "late", "(person_id, event_id)", "(person_id, id)"),
     ("event", "touchpoints", "event_id", "id"),
     ("revision", "touchpoints", "(event_id, version)", "(id, version)"),
     ("identifier", "identities", "(own_id, version)", "(id, version)"),

@@ -11,7 +11,7 @@ from sinks.generations import swap
 from sinks.reader import connect
 from sinks.writer import Refused
 from tests.integration.conftest import Tables
-from tests.sink_records import HOUR, MARCH, assigned, counted, identifier, identity, touchpoint
+from tests.sink_records import HOUR, MARCH, assigned, came_late, counted, identifier, identity, touchpoint
 
 pytestmark = pytest.mark.integration
 FIELDS = ("sent", "stored", "superseded", "late", "duplicate", "rejected", "erased", "missing")
@@ -69,6 +69,26 @@ def test_what_came_no_further_than_the_door_is_rejected_what_a_leg_refused_is_in
     tables.write("dead_letters", letters)
     tables.write("ledger", [counted({"rejected": 1})])
     assert ledger(tables) == {("shop", 0): {"sent": 2, "rejected": 2}, ("shop", 1): {"sent": 1, "rejected": 1}}
+
+
+def test_what_came_after_the_horizon_is_late_and_not_stored(tables: Tables) -> None:
+    """As long as nothing newer is said of it: two are late, one left again, one was corrected and is in journeys now."""
+    tables.write("touchpoints", [touchpoint(n) for n in range(5)], at=MARCH + HOUR)
+    tables.write("people", [assigned(n) for n in range(5)])
+    tables.write("late", [came_late(n) for n in range(4)])
+    tables.write("ledger", [counted({"stored": 5}, hour=MARCH + HOUR)])
+    assert ledger(tables) == {("shop", 1): {"sent": 5, "stored": 1, "late": 4}}
+    tables.write("people", [assigned(2, move=1, gone=True), assigned(2, move=1, person=7)])
+    tables.write("late", [came_late(2, move=1, gone=True)])
+    tables.write("people", [assigned(3, revision=1)])
+    assert ledger(tables) == {("shop", 1): {"sent": 5, "stored": 3, "late": 2}}
+    assert tables.ask("SELECT event_id, occurred_at <= closed_at, cause FROM v_late ORDER BY occurred_at") == [
+        (identifier("event", 0), 1, ""),
+        (identifier("event", 1), 1, ""),
+    ]
+    with connect(tables.settings) as client:
+        swap(client, 2)
+    assert tables.ask("SELECT count() FROM v_late") == [(0,)], "a replay has folded them"
 
 
 def numbered(number: int, sequence: int | None, stream: str | None = "s", **changes: Any) -> bytes:

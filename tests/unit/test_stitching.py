@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processors.dead_letters import DeadLetters
+from processors.horizon import HORIZON
 from processors.stitching import DefinitionsChanged, StitchPartition
 from runtime.chunked.leg import Chunk
 from schemas.codec import encode
 from schemas.definition import GOAL, STARTS, Definition
 from schemas.journey import Journey
+from schemas.late import Late
 from schemas.outcome import Outcome
 from schemas.person import Assigned, FoldRecord, ReadTo
 from tests import oracle
@@ -46,7 +48,7 @@ PEOPLE = [f"{n:032x}" for n in (1, 2)]
 EVENTS = [f"{n * 7919 + 5:032x}" for n in range(9)]
 
 
-def partition(max_touchpoints: int = 6) -> StitchPartition:
+def partition(max_touchpoints: int = 6, horizon: int = HORIZON) -> StitchPartition:
     letters = DeadLetters("dead_letters", 4, "stitch")
     return StitchPartition(
         3,
@@ -57,6 +59,7 @@ def partition(max_touchpoints: int = 6) -> StitchPartition:
         journeys="journeys",
         dead_letters=letters,
         outage_grace=GRACE,
+        horizon=horizon,
     )
 
 
@@ -105,15 +108,16 @@ def chunk(values: list[bytes]) -> Chunk:
 class Line:
     """Runs a partition as the store would: cuts chunks, collects, and now and then dies and is restored."""
 
-    def __init__(self, seed: int, max_touchpoints: int = 6) -> None:
+    def __init__(self, seed: int, max_touchpoints: int = 6, horizon: int = HORIZON) -> None:
         self.random = random.Random(seed)
-        self.max = max_touchpoints
+        self.max, self.horizon = max_touchpoints, horizon
         self.log: dict[bytes, bytes | None] = {}
         self.rows: dict[str, Journey] = {}
         self.outcomes: dict[str, Outcome] = {}
+        self.late: dict[tuple[str, str], Late] = {}
         self.versions: set[int] = set()
         self.committed = 0
-        self.partition = partition(max_touchpoints)
+        self.partition = partition(max_touchpoints, horizon)
         self.now = T0
 
     def run(self, messages: list[Assigned | ReadTo], *, crashes: bool = True) -> dict[str, Journey]:
@@ -146,6 +150,12 @@ class Line:
             if record.topic == "outcomes":
                 self.told(msgspec.json.decode(record.value or b"", type=Outcome))
                 continue
+            if record.topic == "late":
+                late = msgspec.json.decode(record.value or b"", type=Late)
+                known_late = self.late.get((late.person_id, late.event_id), late)
+                if (known_late.revision, known_late.move) <= (late.revision, late.move):
+                    self.late[late.person_id, late.event_id] = late
+                continue
             assert record.topic == "journeys"
             row = msgspec.json.decode(record.value or b"", type=Journey)
             self.numbered(row.version)
@@ -173,7 +183,7 @@ class Line:
         self.versions.add(version)
 
     def restart(self) -> None:
-        self.partition = partition(self.max)
+        self.partition = partition(self.max, self.horizon)
         items = [(k, v) for k, v in self.log.items() if v is not None]
         self.random.shuffle(items)
         self.partition.restore(items[: len(items) // 2])
