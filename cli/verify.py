@@ -91,7 +91,7 @@ def _configuration() -> tuple[Configuration, KafkaSettings, str]:
     from pydantic import ValidationError
 
     from processors.settings import WorkerSettings
-    from schemas.definition import DefinitionsError, load_definitions
+    from schemas.definition import UNITS, DefinitionsError, load_definitions
     from schemas.identity import KindsError
     from sinks.settings import SinkSettings
     from sinks.verify.expect import Configuration
@@ -103,6 +103,7 @@ def _configuration() -> tuple[Configuration, KafkaSettings, str]:
             kinds=settings.kinds,
             secret=settings.secret.get_secret_value().encode(),
             max_touchpoints=settings.max_touchpoints,
+            horizon=round(settings.horizon * UNITS["d"]),
         )
         return configuration, settings, SinkSettings().group
     except DefinitionsError as error:
@@ -129,19 +130,21 @@ def _print(report: Report, wanted: Wanted, limit: int) -> None:
     for name in (
         "people above max_touchpoints",
         "drop-offs not told yet",
+        "late",
         "figures not compared",
         "differences not kept",
     ):
         if counts[name]:
             out.print(f"{name}: {counts[name]:,}{_WHY.get(name, '')}", markup=False)
-    for difference in report.differences[:limit]:
+    differences = [*report.differences, *report.late]
+    for difference in differences[:limit]:
         out.print(_said(difference), markup=False)
-    left = len(report.differences) - limit
+    left = len(differences) - limit
     if left > 0:
         out.print(f"… and {left:,} more: --limit", markup=False)
     if report.healed:
         out.print(f"{report.healed:,} differed at first: they changed since the cut, and are right", markup=False)
-    total, unexplained = len(report.differences) + counts["differences not kept"], len(report.unexplained)
+    total, unexplained = _total(report), len(report.unexplained)
     verdict = f"{total:,} differences" + (f", {unexplained:,} unexplained" if total else "")
     out.print(verdict, style="red" if unexplained else "green", markup=False)
 
@@ -149,8 +152,14 @@ def _print(report: Report, wanted: Wanted, limit: int) -> None:
 _WHY = {
     "people above max_touchpoints": " (they have no journeys)",
     "drop-offs not told yet": " (their deadlines wait: for more news of history, or for clients after an outage)",
+    "late": " (they came after the horizon of their customers and are in no journey until a replay)",
     "figures not compared": " (their hours or days are being refreshed)",
 }
+
+
+def _total(report: Report) -> int:
+    """How much differs, be it explained or not."""
+    return len(report.differences) + report.counts["differences not kept"] + report.counts["late"]
 
 
 def _said(one: Difference) -> str:
@@ -179,8 +188,8 @@ def _print_json(report: Report, behind: str, limit: int) -> None:
         "behind": behind,
         "compared": dict(report.counts),
         "healed": report.healed,
-        "total": len(report.differences) + report.counts["differences not kept"],
+        "total": _total(report),
         "unexplained": len(report.unexplained),
-        "differences": [asdict(one) for one in report.differences[:limit]],
+        "differences": [asdict(one) for one in [*report.differences, *report.late][:limit]],
     }
     typer.echo(json.dumps(said, default=list))

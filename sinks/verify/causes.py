@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sinks.verify.compare import TWO_HOMES, UNEXPLAINED, Difference
 from sinks.verify.figures import ROLLUPS
+from sinks.verify.late import RESTATED
 
 CHANGED = "not yet written: changed since the cut"
 OTHER_WORD = "more words than a partition's vocabulary holds: `other`"
@@ -25,6 +26,9 @@ class Evidence:
     changed: Collection[str] = ()  # people of whom something arrived after the cut
     two_homes: Collection[str] = ()  # events that came at revision 0 with different addresses
     above: Collection[str] = ()  # people with too many touchpoints
+    restated: Mapping[str, int] = field(
+        default_factory=dict
+    )  # person → up to when closed journeys rest on what has changed
     definitions: Collection[str] = ()  # the configured ones
     miscounted: Collection[Count] | None = None  # figures that do not count the live journeys; None: not known
 
@@ -51,6 +55,8 @@ def _cause(one: Difference, evidence: Evidence, torn: Collection[str]) -> str:
         return CHANGED
     if any(person in torn for person in one.people):
         return TWO_HOMES
+    if one.table in ("journeys", "outcomes") and any(one.at <= evidence.restated.get(p, -1) for p in one.people):
+        return RESTATED
     if one.what == "differs" and _is_other(one.live, one.expected):
         return OTHER_WORD
     if one.table == "journeys" and one.what == "extra":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from math import isclose
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -36,6 +36,7 @@ class Difference:
     expected: Any = None
     people: tuple[str, ...] = ()  # whose it is, expected and live
     cause: str = UNEXPLAINED
+    at: int = field(default=0, compare=False, repr=False)  # when the journey began, or the outcome happened, ms UTC
 
     @property
     def place(self) -> tuple[str, str]:
@@ -147,15 +148,17 @@ def journeys(
             continue
         counts[table] += 1
         if not found:
-            yield Difference(table, ident, "missing", "", None, _in_short(wanted[0]), people)
+            yield Difference(
+                table, ident, "missing", "", None, _in_short(wanted[0]), people, at=wanted[0]["started_at"]
+            )
         for row in found[len(wanted) :]:
-            yield Difference(table, ident, "extra", "", _in_short(row), None, people)
+            yield Difference(table, ident, "extra", "", _in_short(row), None, people, at=row["started_at"])
         for one, row in zip(wanted, found, strict=False):
             counts["journeys found"] += 1
             must, said = comparable(one, as_of), comparable(row, as_of)
             for name, value in must.items():
                 if not _equal(said[name], value):
-                    yield Difference(table, ident, "differs", name, said[name], value, people)
+                    yield Difference(table, ident, "differs", name, said[name], value, people, at=row["started_at"])
 
 
 def _journey_id(row: Row) -> str:
@@ -196,13 +199,13 @@ def outcomes(expected: Iterable[Row], live: Iterable[Row], scope: Scope, counts:
             continue
         counts[table] += 1
         if not found:
-            yield Difference(table, ident, "missing", "", None, _happened(wanted[0]), people)
+            yield Difference(table, ident, "missing", "", None, _happened(wanted[0]), people, at=wanted[0]["at"])
         for row in found[len(wanted) :]:
-            yield Difference(table, ident, "extra", "", _happened(row), None, people)
+            yield Difference(table, ident, "extra", "", _happened(row), None, people, at=row["at"])
         for one, row in zip(wanted, found, strict=False):
             for name, value in row.items():
                 if value != one[name]:
-                    yield Difference(table, ident, "differs", name, value, one[name], people)
+                    yield Difference(table, ident, "differs", name, value, one[name], people, at=row["at"])
 
 
 def _outcome_id(row: Row) -> str:

@@ -18,15 +18,17 @@ from sinks.queries import query
 from sinks.reader import Reader
 from sinks.verify import batch, plain
 from sinks.verify.batch import Seen
-from sinks.verify.compare import Bucket, Scope, hour_of
+from sinks.verify.compare import Bucket, Difference, Scope, hour_of
 from sinks.verify.erased import Erased
 from sinks.verify.figures import Figures
+from sinks.verify.late import NOT_SILENT, Lateness
 from sinks.verify.store import Store, carry
 
 T = TypeVar("T")
 Tell = Callable[[str, int], None]  # what is being done, and how many were done so far
 NEWS = 60_000  # ms after the last news of a person
 TELL_EVERY = 10_000
+MOST_LATE = 10_000  # that are named; all are counted
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Configuration:
     max_touchpoints: int
     blocked: frozenset[str] = frozenset()
     erased: Erased = batch.NOTHING
+    horizon: int = 0  # ms
     deadlines_at: int = 0  # up to when the stitch leg has let deadlines pass, ms UTC
 
 
@@ -49,6 +52,7 @@ class Folded:
     figures: Figures = field(default_factory=Figures)
     moving: set[Bucket] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
+    late: list[Difference] = field(default_factory=list)  # what journeys must have some day, and cannot have yet
 
 
 def resolve(reader: Reader, store: Store, configuration: Configuration, tell: Tell) -> None:
@@ -71,16 +75,26 @@ def resolve(reader: Reader, store: Store, configuration: Configuration, tell: Te
 
 
 def fold(
-    store: Store, configuration: Configuration, as_of: int, scope: Scope, changed_after: int, tell: Tell
+    store: Store,
+    configuration: Configuration,
+    lateness: Lateness,
+    as_of: int,
+    scope: Scope,
+    changed_after: int,
+    tell: Tell,
 ) -> Folded:
-    """Put the journeys of the people in scope into the store, as at `as_of`; who has touchpoints that arrived after
-    `changed_after` may have other ones by now."""
+    """Put the journeys of the people in scope into the store, as at `as_of`, without what came late; who has touchpoints that
+    arrived after `changed_after` may have other ones by now."""
     found = Folded()
-    people = _telling(store.people(configuration.max_touchpoints), "people", tell)
-    for person, events, arrived in people:
+    people = _telling(store.people(configuration.max_touchpoints, lateness), "people", tell)
+    for person, events, arrived, arrivals in people:
         if not scope(person):
             continue
         found.counts["people"] += 1
+        for late in lateness.named(person, arrivals, configuration.horizon):
+            found.counts["late"] += 1
+            if len(found.late) < MOST_LATE or late.cause == NOT_SILENT:
+                found.late.append(late)
         if events is None:
             found.counts["people above max_touchpoints"] += 1
             continue

@@ -15,6 +15,7 @@ from sinks.queries import query
 from sinks.reader import Reader
 from sinks.verify.compare import Bucket, Identifier, LiveOwned
 from sinks.verify.figures import ROLLUPS, Group
+from sinks.verify.late import CameLate, Lateness
 
 COLUMNS = [name for name in Journey.__struct_fields__ if name not in ("arrived_at", "version", "is_deleted")]
 OUTCOME_COLUMNS = [name for name in Outcome.__struct_fields__ if name not in ("historical", "retracted", "version")]
@@ -27,6 +28,11 @@ def owners(reader: Reader) -> Iterator[LiveOwned]:
     """Rows of person_touchpoints by event."""
     for event, person, version, at, channel, name, rules, *rest in reader.stream(query("verify_person_touchpoints")):
         yield LiveOwned(event, person, version, FoldRecord(at, channel, name, list(rules), *rest))
+
+
+def late(reader: Reader) -> Lateness:
+    """What came after the horizon of its customer."""
+    return Lateness(CameLate._make(row) for row in reader.stream(query("verify_late")))
 
 
 def identities(reader: Reader) -> Iterator[Identifier]:

@@ -10,7 +10,7 @@ Everything is read and nothing is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from heapq import nsmallest
@@ -55,10 +55,11 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     healed: int = 0
     looks: int = 1
+    late: list[Difference] = field(default_factory=list)  # what waits for a replay, as of the first look
 
     @property
     def unexplained(self) -> list[Difference]:
-        return [one for one in self.differences if not causes.explained(one)]
+        return [one for one in (*self.differences, *self.late) if not causes.explained(one)]
 
 
 def verify(
@@ -74,7 +75,7 @@ def verify(
     _check_definitions(reader, configuration)
     configuration = replace(configuration, **wait()._asdict())
     look = _look(reader, configuration, wanted, clock(), None, tell)
-    report = Report(look.as_of, look.differences, look.counts)
+    report = Report(look.as_of, look.differences, look.counts, late=look.late)
     while report.differences and report.looks <= LOOKS_AGAIN:
         configuration = replace(configuration, **wait()._asdict())
         before = report.differences
@@ -101,6 +102,7 @@ class _Look:
     as_of: int
     differences: list[Difference]
     counts: Counter[str]
+    late: list[Difference]
 
 
 def _look(
@@ -115,7 +117,8 @@ def _look(
         def scope(person: str) -> bool:
             return chosen(person) and (people is None or person in people)
 
-        folded = expect.fold(kept, configuration, as_of, scope, as_of, tell)
+        lateness = live.late(reader)
+        folded = expect.fold(kept, configuration, lateness, as_of, scope, as_of, tell)
         counts = folded.counts
         asked = people if people is not None and len(people) <= FEW else ()
         found = _kept(compare.owners(kept.touchpoints(), live.owners(reader), scope, counts), counts)
@@ -134,7 +137,8 @@ def _look(
             tell("figures", 0)
             wrong, miscounted = _figures(reader, folded, began, as_of, bool(differing), counts)
             found += wrong
-        return _Look(as_of, _explained(reader, kept, configuration, found, miscounted, as_of), counts)
+        explained = _explained(reader, kept, configuration, found, miscounted, lateness.restated, as_of)
+        return _Look(as_of, explained, counts, folded.late)
 
 
 def _scope(kept: Store, wanted: Wanted) -> Scope:
@@ -212,6 +216,7 @@ def _explained(
     configuration: Configuration,
     found: list[Difference],
     miscounted: set[Count] | None,
+    restated: Mapping[str, int],
     cut: int,
 ) -> list[Difference]:
     """Look for what explains the differences."""
@@ -225,6 +230,7 @@ def _explained(
         changed=changed | live.changed_people(reader, people, cut),
         two_homes=live.with_two_homes(reader, events),
         above={person for person, (count, _) in summary.items() if count > configuration.max_touchpoints},
+        restated=restated,
         definitions=[definition.name for definition in configuration.definitions],
         miscounted=miscounted,
     )

@@ -12,12 +12,15 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from schemas.person import FoldRecord
 from sinks.verify.plain import Event
+
+if TYPE_CHECKING:
+    from sinks.verify.late import Lateness
 
 _TABLES = """
 CREATE TABLE touchpoints (event BLOB, person BLOB, at INT, arrived INT, record BLOB);
@@ -38,6 +41,16 @@ class Owned(NamedTuple):
     person: str
     arrived: int
     record: FoldRecord
+
+
+class Everything(NamedTuple):
+    """A person: the touchpoints that belong into journeys (None: too many), when the newest of them arrived; and when each
+    arrived, of somebody of whom some came late."""
+
+    person: str
+    events: list[Event] | None
+    arrived: int
+    arrivals: dict[str, int]
 
 
 def carry(record: FoldRecord) -> bytes:
@@ -71,18 +84,24 @@ class Store:
             "INSERT INTO outcomes VALUES (?, ?)", ((bytes.fromhex(row["outcome_id"]), _pack(row)) for row in rows)
         )
 
-    def people(self, most: int) -> Iterator[tuple[str, list[Event] | None, int]]:
-        """Person by person: touchpoints (None: more than `most`), and when the newest of them arrived."""
+    def people(self, most: int, lateness: Lateness) -> Iterator[Everything]:
+        """Person by person, with at most so many touchpoints besides the late ones."""
         found = self._ask("SELECT person, event, arrived, record FROM touchpoints ORDER BY person")
         for person, rows in groupby(found, key=itemgetter(0)):
+            late = lateness.of(person.hex())
             kept: list[tuple[bytes, bytes]] = []
+            arrivals: dict[str, int] = {}
             arrived = 0
             for _, event, at, record in rows:
+                if late:
+                    arrivals[event.hex()] = at
+                    if event.hex() in late:
+                        continue
                 arrived = max(arrived, at)
                 if len(kept) <= most:  # one more tells that they are too many
                     kept.append((event, record))
             events = [(event.hex(), FoldRecord(*_unpack(record))) for event, record in kept]
-            yield person.hex(), events if len(events) <= most else None, arrived
+            yield Everything(person.hex(), events if len(events) <= most else None, arrived, arrivals)
 
     def summary(self, people: Collection[str]) -> dict[str, tuple[int, int]]:
         """Of these people who have touchpoints: how many, and when the newest arrived. Reads all."""

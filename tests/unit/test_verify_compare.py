@@ -14,6 +14,7 @@ from sinks.verify import causes, compare, plain
 from sinks.verify.causes import Evidence
 from sinks.verify.compare import TWO_HOMES, UNEXPLAINED, Difference, LiveOwned
 from sinks.verify.figures import ROLLUPS, Figures
+from sinks.verify.late import Lateness
 from sinks.verify.store import Owned, carry, store
 
 T0, HOUR, DAY = 1_772_323_200_000, 3_600_000, 86_400_000
@@ -206,14 +207,14 @@ def test_the_store_gives_back_what_it_was_given_sorted_and_nothing_of_it_stays()
         )
         assert [one.event[0] for one in kept.touchpoints()] == ["1", "2", "3"]
         assert next(kept.touchpoints()) == Owned("1" * 32, ADA, T0 + 7, RECORD)
-        (of_ada, of_bob) = kept.people(2)
-        assert of_ada == (ADA, [("1" * 32, RECORD)], T0 + 7)
+        (of_ada, of_bob) = kept.people(2, Lateness())
+        assert of_ada == (ADA, [("1" * 32, RECORD)], T0 + 7, {})
         assert (of_bob[0], sorted(of_bob[1] or ()), of_bob[2]) == (
             BOB,
             [("2" * 32, RECORD), ("3" * 32, RECORD)],
             T0 + 6,
         )
-        assert [e is None for _, e, _ in kept.people(1)] == [False, True]
+        assert [one.events is None for one in kept.people(1, Lateness())] == [False, True]
         assert kept.summary({BOB, CLEO}) == {BOB: (2, T0 + 6)}
         assert set(kept.persons(T0 + 7)) == {ADA}
         kept.put_identities([("phone:2", bytes.fromhex(ADA), True), ("email:ä", bytes.fromhex(BOB), False)])
