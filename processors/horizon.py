@@ -47,6 +47,8 @@ def fence(closed_at: int) -> bytes:
 def closed_at(value: bytes) -> int:
     """Up to when a person is closed: what occurred until then is late; -1: never closed."""
     at = value.find(_LAST)
+    while at >= 0 and (at - 9) % SIZE:  # the time before it may end in such bytes too
+        at = value.find(_LAST, at + 1)
     return -1 if at < 0 else int.from_bytes(value[at - 8 : at], "big")
 
 

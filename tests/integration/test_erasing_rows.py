@@ -13,7 +13,8 @@ import pytest
 from schemas.codec import encode
 from schemas.dead_letter import dead_letter
 from schemas.identity import DEFAULT_KINDS
-from schemas.person import Identity
+from schemas.late import late
+from schemas.person import Assigned, Identity
 from sinks.erasing import find, remove, who
 from sinks.erasing.who import Identifiers, NotErasable, People
 from sinks.migrate import FOLDER
@@ -82,6 +83,10 @@ def shop(tables: Tables) -> Tables:
     ])  # fmt: skip
     tables.write("touchpoints", [touchpoint(9, identifiers={"anonymous_id": "kiosk"}, stream="kiosk", sequence=5)])
     tables.write("people", [is_of(9, BOB)])
+    tables.write("late", [
+        encode(late(msgspec.json.decode(said, type=Assigned), MARCH))
+        for said in (is_of(0, KIOSK, gone=True, move=1), is_of(5, ADA, revision=2, gone=True), is_of(7, ADA), is_of(8, BOB))
+    ])  # fmt: skip
     tables.write("journeys", [
         encode(msgspec.json.decode(journey(number)) | {"person_id": person.hex})
         for number, person in enumerate((ADA, BOB))
@@ -128,7 +133,7 @@ def test_one_person_goes_and_nobody_else_loses_a_row(shop: Tables, client: Any) 
     after = everything(shop)
     gone = {table: [row for row in before[table] if row not in after[table]] for table in before}
     assert {table: len(rows) for table, rows in gone.items()} == {
-        "outcomes": 0, "follow_ups": 1, "journeys": 1, "journeys_by_person": 1, "dead_letters": 2,
+        "outcomes": 0, "late": 3, "follow_ups": 1, "journeys": 1, "journeys_by_person": 1, "dead_letters": 2,
         "person_touchpoints": 7, "touchpoints": 7, "identities": 3,
     }  # fmt: skip
     assert all(row in before[table] for table, rows in after.items() for row in rows)
