@@ -91,8 +91,9 @@ def _configuration() -> tuple[Configuration, KafkaSettings, str]:
     from pydantic import ValidationError
 
     from processors.settings import WorkerSettings
-    from schemas.definition import UNITS, DefinitionsError, load_definitions
+    from schemas.definition import DefinitionsError, load_definitions
     from schemas.identity import KindsError
+    from schemas.rule import UNITS
     from sinks.settings import SinkSettings
     from sinks.verify.expect import Configuration
 

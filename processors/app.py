@@ -23,8 +23,9 @@ from runtime.chunked.worker import EXIT_FAILURE, run_legs
 from runtime.kafka import partition_counts, reader, wait_for_broker
 from runtime.logging import configure
 from schemas import topics
-from schemas.definition import UNITS, Definition, DefinitionsError, load_definitions
+from schemas.definition import Definition, DefinitionsError, load_definitions
 from schemas.identity import Kinds, KindsError
+from schemas.rule import UNITS
 
 # A transaction of the identity leg reaches every partition of `people`: at 20 a second it costs three times what it costs
 # at 5. But a name that a partition has not met before is asked for in one, answered in the next, and heard of for the third:

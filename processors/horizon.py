@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 
 from processors.deadlines import Calendar
 from processors.packing import GONE, ORDER_SIZE, RECORD, SIZE, news
-from schemas.definition import UNITS, Definition
+from schemas.definition import Definition
+from schemas.rule import UNITS
 
 HORIZON = 180 * UNITS["d"]
 _LAST = (

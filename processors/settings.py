@@ -9,7 +9,8 @@ from pydantic import Field
 from processors.deadlines import OUTAGE_GRACE
 from processors.horizon import HORIZON
 from runtime.settings import IdentitySettings
-from schemas.definition import DEFAULT_FILE, UNITS
+from schemas.definition import DEFAULT_FILE
+from schemas.rule import UNITS
 
 
 class WorkerSettings(IdentitySettings):
