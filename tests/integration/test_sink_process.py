@@ -27,7 +27,19 @@ from sinks.digest import digest
 from sinks.reader import reader
 from sinks.rows import TABLES
 from tests.conftest import ClickHouse, Kafka
-from tests.sink_records import HOUR, MARCH, alert, assigned, counted, identity, journey, outcome, touchpoint, watermark
+from tests.sink_records import (
+    HOUR,
+    MARCH,
+    alert,
+    assigned,
+    came_late,
+    counted,
+    identity,
+    journey,
+    outcome,
+    touchpoint,
+    watermark,
+)
 
 pytestmark = pytest.mark.integration
 PARTITIONS = 4
@@ -159,6 +171,7 @@ def records_of(numbers: range) -> list[tuple[str, bytes]]:
             ("journeys", journey(number)),
             ("journeys", journey(number, version=2, touchpoints=5)),
             ("outcomes", outcome(number)),
+            ("late", came_late(number)),
             ("alerts", alert(number)),
             ("ledger", counted({"stored": number}, hour=MARCH + number * HOUR)),
         ]
@@ -172,6 +185,7 @@ def live(number: int) -> dict[str, int]:
         "identities": number,
         "journeys": number,
         "outcomes": number,
+        "late": number,
         "alerts": number,
         "dead_letters": 0,
         "ledger": number,
