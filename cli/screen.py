@@ -68,7 +68,7 @@ def _alert(now: Snapshot) -> Text:
     more = f"; {len(now.alerts) - 1} more" if len(now.alerts) > 1 else ""
     since = f"{datetime.fromtimestamp(one.since / 1000, UTC):%H:%M}"
     return _line(
-        (f"▲ alert       {one.journey} · {one.stage} · {one.channel}: ", "bold red"),
+        (f"▲ {one.journey} · {one.stage} · {one.channel}: ", "bold red"),
         (f"{one.observed:.0%} {does}, usually {one.expected:.0%}; {one.lost:,.0f} lost since {since}{more}", "red"),
     )
 
