@@ -2,7 +2,8 @@
 
     python -m benchmarks.line [--legs 300000] [--import 400000]
 
-First one worker process with both legs takes what lies in the topic `touchpoints`. Then, on fresh servers, a file of
+First one worker process with both legs takes what lies in the topic `touchpoints`; so many customers are under way there that
+80 % of the touchpoints say nothing new, and the rest are a device's first or a sign-in. Then, on fresh servers, a file of
 touchpoints as a source sends them is imported while everything runs on this machine; the clock stops when ClickHouse has all
 rows.
 """
@@ -32,6 +33,7 @@ from schemas.codec import encode
 from schemas.topics import PEOPLE, TOUCHPOINTS
 
 SECONDS = 240
+UNDER_WAY = 20_000  # customers who walk at the same time
 NOT_SENT = ("address", "received_at", "content", "source")  # what only we add to a touchpoint
 WRITTEN = """
     SELECT (SELECT count() FROM touchpoints FINAL), (SELECT count() FROM person_touchpoints FINAL),
@@ -43,11 +45,29 @@ async def take(kafka: KafkaSettings, touchpoints: int, partitions: int, worker: 
     """Wall and CPU seconds of the worker for touchpoints that appear all at once, until both legs have committed them."""
     async with Groups(kafka) as groups:
         async with filling_unseen(kafka, TOUCHPOINTS.name, partitions) as into:
-            await fill(into, bulk(touchpoints))
+            await fill(into, bulk(touchpoints, under_way=UNDER_WAY))
             cpu, began = common.cpu_seconds(worker), time.monotonic()
         await groups.wait_for("identity", into.ends, SECONDS)
         await groups.wait_for("stitch", await groups.ends(PEOPLE.name, partitions), SECONDS)
     return time.monotonic() - began, common.cpu_seconds(worker) - cpu
+
+
+class _Identified(msgspec.Struct):
+    identifiers: dict[str, str]
+
+
+def saying_nothing_new(touchpoints: int) -> float:
+    """The share of touchpoints on a device that was seen before, with the name that it had or none."""
+    names: dict[str, str | None] = {}
+    nothing_new = 0
+    decoder = msgspec.json.Decoder(_Identified)
+    for _, stored in bulk(touchpoints, under_way=UNDER_WAY):
+        identifiers = decoder.decode(stored).identifiers
+        device, name = identifiers["anonymous_id"], identifiers.get("customer_id")
+        if device in names and name in (None, names[device]):
+            nothing_new += 1
+        names[device] = name or names.get(device)
+    return nothing_new / touchpoints
 
 
 def both_legs(touchpoints: int, partitions: int) -> dict[str, object]:
@@ -62,6 +82,7 @@ def both_legs(touchpoints: int, partitions: int) -> dict[str, object]:
         wall, cpu = asyncio.run(take(kafka, touchpoints, partitions, worker.pid))
         return {
             "touchpoints": touchpoints,
+            "share_saying_nothing_new": round(saying_nothing_new(touchpoints), 3),
             "touchpoints_per_second": round(touchpoints / wall),
             "touchpoints_per_second_per_core": round(touchpoints / cpu),
             "microseconds_per_touchpoint": round(cpu / touchpoints * 1e6, 1),
