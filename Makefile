@@ -28,8 +28,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two at a time, each with servers of its own; a file stays whole, for its tests share what is dear to start.
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 long: $(STAMP)
 	$(BIN)/pytest -m long
