@@ -33,11 +33,11 @@ def configurations(draw: st.DrawFn) -> Kinds:
     look_back = draw(st.integers(1, 6))
     names = (*STRONG, "anonymous_id", "phone")
     return Kinds(
-        kinds=[{"name": n, "strong": n in STRONG, "look_back": look_back + 2 * (n == "phone")} for n in names],
+        kinds=[{"name": n, "strong": n in STRONG, "look_back": f"{look_back + 2 * (n == 'phone')}ms"} for n in names],
         max_links=draw(st.sampled_from([1, 2, 3, 20])),
         max_hops=draw(st.sampled_from([1, 2, 3, 8])),
         shared_sources=["kiosk"],
-        shared_look_back=draw(st.integers(1, 3)),
+        shared_look_back=f"{draw(st.integers(1, 3))}ms",
     )
 
 
