@@ -155,12 +155,14 @@ class IdentityRehash:
         for (name, other), said in links.items():
             self._after[self._at(name)][LINK + f"{name}\0{other}".encode()] = _pack(said)
             followers[name].add(self._at(other))
-        for name, where in followers.items():
+        names = {key[1:].decode() for state in self._after for key in state if key[:1] == ACTOR}
+        # Also those that nobody follows any more: who stays in their list but has lost what it heard would not be told again.
+        for name in names | followers.keys():
             lives = self._at(name)
             value = self._after[lives].get(ACTOR + name.encode())
             assert value is not None, f"{name} has not answered: not at rest"
             actor = _actor.decode(value)
-            actor.followers = sorted(where - {lives})
+            actor.followers = sorted(followers[name] - {lives})
             actor.version = counter
             self._after[lives][ACTOR + name.encode()] = _pack(actor)
             heard = _pack(Heard(counter, actor.person, actor.hops, actor.shared))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +18,11 @@ from runtime.chunked.leg import Chunk
 from runtime.chunked.slices import Gathered
 from runtime.kafka import partition_of
 from schemas.codec import encode
-from schemas.identity import Kinds, person_id
+from schemas.identity import DEFAULT_KINDS, Kinds, person_id
 from schemas.journey import Journey
 from schemas.person import Assigned, FoldRecord, ReadTo
 from schemas.resolve import NOTHING_ERASED
-from tests.identity_world import SECRET, World, expected
+from tests.identity_world import SECRET, Sent, World, expected
 from tests.unit.test_erasure import erasing, person_of, plainly
 from tests.unit.test_identity_stream import Histories, configurations, histories
 from tests.unit.test_stitching import DEFINITIONS, NUMBERS, T0, records
@@ -143,8 +144,29 @@ def test_as_of_does_not_go_back() -> None:
 @given(histories(), histories(), configurations(), st.integers(0, 2**32))
 def test_identity_goes_on_after_it_was_moved(before: Histories, after: Histories, kinds: Kinds, seed: int) -> None:
     """What came before and after the resize is resolved as if there had always been as many partitions."""
+    _goes_on(before, after[0], kinds, seed)
+
+
+def test_names_that_nobody_followed_any_more_find_each_other_after_the_resize() -> None:
+    def pairs(event: int, revision: int, device: bool, retracted: bool = False) -> list[Sent]:
+        return [
+            Sent(
+                event + n,
+                10**12,
+                (*((("anonymous_id", str(n)),) if device else ()), ("customer_id", str(n)), ("email", str(n))),
+                revision,
+                retracted=retracted,
+            )
+            for n in range(12)
+        ]
+
+    taken_back = [*pairs(1, 0, device=True), *pairs(1, 1, device=True, retracted=True)]
+    _goes_on((taken_back, []), pairs(1, 0, device=False), DEFAULT_KINDS, seed=0)
+
+
+def _goes_on(before: Histories, after: Sequence[Sent], kinds: Kinds, seed: int) -> None:
     sent, orders = before
-    more = [replace(one, event=one.event + 100) for one in after[0]]
+    more = [replace(one, event=one.event + 100) for one in after]
     world = World(kinds, seed, partitions=OLD, kafka=True)
     world.send(sent)
     for identifier, block in orders:
