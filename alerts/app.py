@@ -26,7 +26,7 @@ from alerts.counts import Key, Series
 from alerts.live import Live
 from alerts.settings import AlertSettings
 from alerts.webhooks import GROUP, Webhooks, follow, of_alert, ready
-from runtime import logging, metrics
+from runtime import health, logging, metrics
 from runtime.kafka import wait_for_broker
 from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas import topics
@@ -45,9 +45,13 @@ DAY_MS = 86_400_000
 
 
 async def run(
-    settings: AlertSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, stop: asyncio.Event
+    settings: AlertSettings,
+    kafka: KafkaSettings,
+    clickhouse: ClickHouseSettings,
+    readiness: health.Readiness,
+    stop: asyncio.Event,
 ) -> None:
-    """Watch until `stop`."""
+    """Watch until `stop`; ready once nothing that is said from now on is missed."""
     await wait_for_broker(kafka)
     async with AsyncExitStack() as stack:
         producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
@@ -69,6 +73,7 @@ async def run(
                 await ready(answers)
                 webhooks = Webhooks(settings, settings.feedback_addresses, stop)
                 tasks.create_task(follow(answers, producer, webhooks, stop, Answers(clickhouse, stop).message_of))
+            readiness.problem = ""
             tasks.create_task(_watch(settings, kafka, clickhouse, producer, stop))
 
 
@@ -152,11 +157,13 @@ async def _stopped(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def _main(settings: AlertSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings) -> None:
+async def _main(
+    settings: AlertSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, readiness: health.Readiness
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, kafka, clickhouse, stop)
+    await run(settings, kafka, clickhouse, readiness, stop)
 
 
 def main() -> None:
@@ -167,9 +174,10 @@ def main() -> None:
         print(f"alerts: not started: {wrong}", file=sys.stderr)
         sys.exit(WRONG_SETTINGS)
     logging.configure("alerts", settings.log_level)
-    metrics.serve(settings.metrics_port)
+    readiness = health.Readiness()
+    health.serve(settings, readiness)
     try:
-        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings()))
+        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings(), readiness))
     except Exception:
         log.exception("the alerts process ends unexpectedly")
         sys.exit(UNEXPECTED)

@@ -5,7 +5,7 @@ Counters and histograms start at 0 when the process starts. `leg` is the consume
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 # -- runtime/chunked: the transactional state store under every leg --------------------------------------------------
 
@@ -65,7 +65,15 @@ SINK_DEAD_LETTERS = Counter(
     "desireline_sink_dead_letters_total", "Rows that ClickHouse refuses, given to dead letters."
 )
 SINK_LAG = Gauge(
-    "desireline_sink_lag_records", "Offsets between what is committed and the end of the log.", ["topic", "partition"]
+    "desireline_sink_lag_records",
+    "Offsets between what is committed and the end of the log; of the partitions that this process owns.",
+    ["topic", "partition"],
+)
+SINK_OUTCOMES = Counter(
+    "desireline_sink_outcomes_total",
+    "Outcomes written: dropped_off, recovered, completed, or retracted, whatever it was. Without what was history on arrival; "
+    "of the live generation.",
+    ["definition", "kind"],
 )
 SINK_LATENCY_SECONDS = Histogram(
     "desireline_sink_latency_seconds",
@@ -85,6 +93,11 @@ SINK_REFRESH_SECONDS = Histogram(
     ["pass"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+
+# -- disks of the servers, as the sink that reads partition 0 of the touchpoints sees them ----------------------------
+
+DISK_FREE = Gauge("desireline_disk_free_bytes", "Bytes left on a disk of Kafka or ClickHouse.", ["server", "disk"])
+DISK_TOTAL = Gauge("desireline_disk_total_bytes", "Size of a disk of Kafka or ClickHouse.", ["server", "disk"])
 
 # -- alerts: counts per minute in ClickHouse → alerts → webhooks -------------------------------------------------------
 
@@ -107,9 +120,3 @@ LOOKUP_SECONDS = Histogram(
 LOOKUP_READY = Gauge(
     "desireline_lookup_ready", "1 while ClickHouse answers and its journeys are those of the configured definitions."
 )
-
-
-def serve(port: int) -> None:
-    """Serve /metrics on loopback; port 0: do not."""
-    if port:
-        start_http_server(port, addr="127.0.0.1")

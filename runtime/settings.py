@@ -40,7 +40,12 @@ class ProcessSettings(BaseSettings):
         ge=0,
         le=65535,
         validation_alias="DESIRELINE_METRICS_PORT",
-        description="Port of /metrics on loopback; 0: none.",
+        description="Port of /metrics, /healthz and /readyz of a process without an HTTP interface of its own; 0: none.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        validation_alias="DESIRELINE_METRICS_HOST",
+        description="Address on which that port listens. In a container 0.0.0.0, so that Prometheus reaches it.",
     )
 
 

@@ -10,19 +10,20 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 
-from runtime import logging, metrics
+from runtime import health, logging, metrics
 from runtime.settings import ClickHouseSettings, KafkaSettings
 from schemas import topics
 from schemas.codec import encode
 from schemas.dead_letter import dead_letter
 from schemas.definition import DefinitionsError, load_definitions
+from sinks import disks, lag
 from sinks.clickhouse import HttpWriter
 from sinks.consume import consume
 from sinks.delivery import Delivery, GaveUp
@@ -75,11 +76,14 @@ async def run(
     kafka: KafkaSettings,
     clickhouse: ClickHouseSettings,
     stages: Sequence[bytes],
+    readiness: health.Readiness,
     stop: asyncio.Event,
 ) -> None:
-    """Sink until `stop`, then finish the batch, commit and return. `stages` are the lines of that table."""
+    """Sink until `stop`, then finish the batch, commit and return. `stages` are the lines of that table. Ready while it has
+    partitions and ClickHouse takes rows."""
     writer = HttpWriter(clickhouse)
     delivery = Delivery(writer, settings.retry_seconds, stop, settings.generation)
+    readiness.ask(lambda: delivery.problem)
     await delivery.until_available(lambda: writer.write("stages", stages), "stages")
     consumer = AIOKafkaConsumer(
         **kafka.client(),
@@ -97,7 +101,8 @@ async def run(
         rebalance_timeout_ms=10_000,
         max_poll_interval_ms=DAY_MS,  # while ClickHouse is away we do not poll, and keep our partitions
     )
-    consumer.subscribe(pattern=topics.pattern(TABLES))  # of every generation that there is
+    # Topics of every generation that there is.
+    consumer.subscribe(pattern=topics.pattern(TABLES), listener=_Assigned(readiness))
     producer = AIOKafkaProducer(**kafka.client(), acks="all", enable_idempotence=True)
 
     async def deliver(topic: str, records: Sequence[Record]) -> None:
@@ -112,16 +117,16 @@ async def run(
     try:
         await consumer.start()
         try:
+
+            def leading() -> bool:
+                return LEADING in consumer.assignment()
+
             async with asyncio.TaskGroup() as tasks:
-                kept = [
-                    tasks.create_task(keeping(clickhouse, every, lambda: LEADING in consumer.assignment(), stop))
-                    for keeping, every in (
-                        (keep_fresh, settings.refresh_seconds),
-                        (keep_ranked, settings.pain_seconds),
-                    )
-                ]
+                tasks.create_task(keep_fresh(clickhouse, settings.refresh_seconds, leading, stop))
+                tasks.create_task(keep_ranked(clickhouse, settings.pain_seconds, leading, stop))
+                tasks.create_task(disks.watch(kafka, clickhouse, leading, stop))
+                tasks.create_task(lag.watch(kafka, settings.group, consumer, stop))
                 await consume(consumer, deliver, delivery.settle, settings, stop)
-                await asyncio.gather(*kept)
         finally:
             await consumer.stop()
     finally:
@@ -129,13 +134,30 @@ async def run(
         writer.close()
 
 
+class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The first assignment of the group makes us ready, were it of no partitions."""
+
+    def __init__(self, readiness: health.Readiness) -> None:
+        self._readiness = readiness
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """What is written twice stays one row."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._readiness.problem = ""
+
+
 async def _main(
-    settings: SinkSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, stages: Sequence[bytes]
+    settings: SinkSettings,
+    kafka: KafkaSettings,
+    clickhouse: ClickHouseSettings,
+    stages: Sequence[bytes],
+    readiness: health.Readiness,
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, kafka, clickhouse, stages, stop)
+    await run(settings, kafka, clickhouse, stages, readiness, stop)
 
 
 def main() -> None:
@@ -146,9 +168,10 @@ def main() -> None:
     except DefinitionsError as error:
         log.error("not started: the file of journeys cannot be used", error=str(error))
         sys.exit(WRONG_SETTINGS)
-    metrics.serve(settings.metrics_port)
+    readiness = health.Readiness()
+    health.serve(settings, readiness)
     try:
-        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings(), stages))
+        asyncio.run(_main(settings, KafkaSettings(), ClickHouseSettings(), stages, readiness))
     except* GaveUp as gave_up:
         first: BaseException = gave_up  # a group of groups
         while isinstance(first, BaseExceptionGroup):

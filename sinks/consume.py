@@ -9,13 +9,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from runtime import metrics
 from schemas import topics
 from sinks.rows import Record
 from sinks.settings import SinkSettings
@@ -153,10 +151,6 @@ class Commits:
                 await self._consumer.commit(ours)
         except (CommitFailedError, IllegalStateError) as error:
             log.info("offsets not committed: partitions moved meanwhile", error=str(error))
-        for tp in ours.keys() & self._consumer.assignment():
-            end: Any = self._consumer.highwater(tp)
-            if end is not None:
-                metrics.SINK_LAG.labels(tp.topic, tp.partition).set(max(0, end - ours[tp]))
 
 
 async def consume(

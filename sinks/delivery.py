@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from runtime import metrics
@@ -33,6 +36,14 @@ class Delivery:
         self._stop = stop
         self._live = live
         self._dirty: set[DirtyHour] = set()  # of journeys that are written, and not noted yet
+        self._waiting: dict[str, str] = {}  # table → why it is not written
+
+    @property
+    def problem(self) -> str:
+        """Why ClickHouse does not take what it is given; "" while it does. May be asked from another thread."""
+        return next(
+            (f"waiting for ClickHouse, table {table}: {why}" for table, why in self._waiting.copy().items()), ""
+        )
 
     async def deliver(self, topic: str, records: Sequence[Record]) -> list[Bad]:
         """Write the records of a batch; returns the bad ones. Raises GaveUp when stopped without success.
@@ -60,6 +71,8 @@ class Delivery:
         if name == topics.JOURNEYS.name:
             return await self._deliver_journeys(topic, rows, generation)
         bad = await self._write(topic, rows)
+        if name == topics.OUTCOMES.name and generation == self._live:
+            _count_outcomes(rows)
         if topic == topics.TOUCHPOINTS.name:
             _observe_latency("touchpoints", min(row.timestamp for row in rows))
         return bad
@@ -89,6 +102,7 @@ class Delivery:
                 result = await asyncio.to_thread(attempt)
             except Unavailable as error:
                 failures += 1
+                self._waiting[table] = str(error)
                 metrics.SINK_INSERT_ERRORS.labels(table).inc()
                 log.warning(
                     "waiting for ClickHouse", table=table, failures=failures, pause_seconds=pause, error=str(error)
@@ -99,8 +113,31 @@ class Delivery:
                 pause = min(pause * 2, self._longest_pause)
                 continue
             if failures:
+                self._waiting.pop(table, None)
                 log.info("ClickHouse is back", table=table, failures=failures)
             return result
+
+
+class _Outcome(msgspec.Struct, gc=False):
+    definition: str
+    kind: str
+    historical: bool
+    retracted: bool
+
+
+_outcome = msgspec.json.Decoder(_Outcome)
+
+
+def _count_outcomes(rows: Sequence[Record]) -> None:
+    """Those that can be read; the others are bad rows, which are counted as such."""
+    told: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            one = _outcome.decode(row.value)
+            if not one.historical:
+                told[one.definition, "retracted" if one.retracted else one.kind] += 1
+    for (definition, kind), count in told.items():
+        metrics.SINK_OUTCOMES.labels(definition, kind).inc(count)
 
 
 async def _sleep_unless(stop: asyncio.Event, seconds: float) -> None:

@@ -96,7 +96,7 @@ def _processes(plan: Plan) -> list[Program]:
             name,
             [sys.executable, "-m", module],
             needs=needs,
-            ready=lambda: _answers(port, "/metrics"),
+            ready=lambda: _answers(port, "/readyz"),
             environment={"DESIRELINE_METRICS_PORT": str(port)},
             port=port,
             version=ours,

@@ -57,6 +57,14 @@ class StateStore:
         consumer: ChunkConsumer = self._app.consumer
         return consumer
 
+    @property
+    def problem(self) -> str:
+        """Why not every partition that is ours is read; "" while each is. May be asked from another thread."""
+        if self._generation is None:
+            return "its group has not assigned partitions yet"
+        opening = sorted(number for number, one in self._partitions.copy().items() if not one.ready)
+        return f"opening partitions {', '.join(map(str, opening))}" if opening else ""
+
     def next_seek(self) -> int:
         """A number that no earlier seek of this process has."""
         return next(self._seeks)

@@ -21,7 +21,7 @@ import structlog
 import uvloop
 from aiokafka.errors import OffsetOutOfRangeError
 
-from runtime import metrics
+from runtime import health
 from runtime.chunked.errors import LegError, NotCoPartitioned, RecordsLost
 from runtime.chunked.leg import Leg
 from runtime.chunked.privates import ChunkApp
@@ -94,6 +94,12 @@ class LegWorker:
 
         self.app.agent(topic, name=f"{leg.name}.chunks")(chunks)
 
+    @property
+    def problem(self) -> str:
+        """Why it does not read what it is to read; "" while it does. How far behind it is is another question."""
+        problem = self.store.problem
+        return problem and f"{self.leg.name}: {problem}"
+
     async def check(self) -> None:
         """NotCoPartitioned unless every topic of the leg exists, with equal numbers of partitions.
 
@@ -138,7 +144,6 @@ def run_legs(
     `stores` gives settings by leg name, where not the default.
     """
     _quiet_retries()
-    metrics.serve(kafka.metrics_port)
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)  # state is millions of long-lived objects: collect young ones in large lots
     uvloop.install()  # also for the consumers' threads, which make their own loops
@@ -151,6 +156,7 @@ async def _run(legs: Sequence[Leg], kafka: KafkaSettings, stores: Mapping[str, S
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     workers = [LegWorker(leg, kafka, stores.get(leg.name, StoreSettings()), exit_failed) for leg in legs]
+    health.serve(kafka, lambda: next(filter(None, (worker.problem for worker in workers)), ""))
     running = asyncio.create_task(_start(workers, kafka))
     await stopping.wait()
     log.info("stopping")

@@ -33,9 +33,6 @@ class FakeConsumer:
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition(topic, 0) for topic in ("journeys", "people", "touchpoints")}
 
-    def highwater(self, tp: TopicPartition) -> int:
-        return self.committed.get(tp, 0)
-
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self.committed.update(offsets)
 

@@ -42,6 +42,15 @@ def test_partitions_that_do_not_belong_together_end_the_leg() -> None:
     assert "'leg-in': [0, 3], 'leg-hop': [1, 4]" in str(failures[0])
 
 
+def test_until_its_group_has_met_a_leg_does_not_work() -> None:
+    app, failures = FakeApp(), cast(list[BaseException], [])
+    store = StateStore(Counting("leg"), cast(ChunkApp, app), KafkaSettings(), StoreSettings(), failures.append)
+    assert store.problem == "its group has not assigned partitions yet"
+    handler: Any = app.on_partitions_assigned.handler
+    asyncio.run(handler(app, set()))
+    assert store.problem == "", "more workers than partitions: there is nothing for this one"
+
+
 @pytest.mark.parametrize(("position", "said"), [(4, "records 4..9 were deleted"), (21, "ends at 20")])
 def test_positions_outside_the_log_are_refused(position: int, said: str) -> None:
     with pytest.raises(RecordsLost, match=said):
