@@ -17,6 +17,7 @@ from benchmarks import common
 from deploy.local.child import Child
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.ports import LOOPBACK, free_port
+from runtime.settings import KafkaSettings
 
 KEY = "benchmark-key"
 SECRET = "benchmark"
@@ -28,6 +29,7 @@ TABLES = ("journeys", "person_touchpoints", "identities", "touchpoints")
 class HttpLine:
     """A running line: where touchpoints go in, what shows them, and all its processes by name."""
 
+    kafka: KafkaSettings
     port: int
     dashboard_port: int
     server: ClickHouseServer
@@ -45,8 +47,8 @@ class HttpLine:
 
 
 @contextmanager
-def running(partitions: int) -> Iterator[HttpLine]:
-    """Servers, collector, worker, sink and dashboard, ready; ended at the end."""
+def running(partitions: int, **settings: str) -> Iterator[HttpLine]:
+    """Servers, collector, worker, sink and dashboard, ready; ended at the end. `settings` are added to their environment."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desireline-benchmark-")))
         kafka, broker = stack.enter_context(common.kafka(folder))
@@ -63,6 +65,7 @@ def running(partitions: int) -> Iterator[HttpLine]:
             "DESIRELINE_WRITE_KEYS": f"benchmark={KEY}",
             "DESIRELINE_DASHBOARD_PORT": str(dashboard_port),
             "DESIRELINE_READ_KEYS": f"benchmark={KEY}",
+            **settings,
         }
         worker_metrics = free_port({port, dashboard_port})
         sink_metrics = free_port({port, dashboard_port, worker_metrics})
@@ -79,7 +82,7 @@ def running(partitions: int) -> Iterator[HttpLine]:
             "collector": collector, "worker": worker, "sink": sink, "dashboard": dashboard, "kafka": broker,
             "clickhouse": clickhouse,
         }  # fmt: skip
-        yield HttpLine(port, dashboard_port, server, processes, metrics)
+        yield HttpLine(kafka, port, dashboard_port, server, processes, metrics)
 
 
 def _metrics(port: int) -> dict[tuple[str, str], float]:
@@ -105,8 +108,12 @@ def _is_ready(port: int) -> bool:
 
 def now() -> str:
     """The time as a client writes it."""
-    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{milliseconds:03d}Z"
+    return moment(time.time_ns() // 1_000_000)
+
+
+def moment(at: int) -> str:
+    """ms UTC as a client writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at // 1000)) + f".{at % 1000:03d}Z"
 
 
 async def send_on_time(
