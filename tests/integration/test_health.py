@@ -32,9 +32,14 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 
 def figures(port: int, name: str) -> dict[tuple[str, ...], float]:
-    """Values of the labels → value, of one metric."""
+    """Values of the labels, by their names, → value, of one metric."""
     families = text_string_to_metric_families(ask(port, "/metrics")[1])
-    return {tuple(one.labels.values()): one.value for family in families for one in family.samples if one.name == name}
+    return {
+        tuple(one.labels[label] for label in sorted(one.labels)): one.value
+        for family in families
+        for one in family.samples
+        if one.name == name
+    }
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def test_a_sink_is_ready_while_clickhouse_takes_rows_and_knows_how_far_behind_it
     sink.wait(lambda: figures(port, "desireline_sink_outcomes_total") == {("purchase", "dropped_off"): 50})
 
     def disks(name: str) -> dict[str, float]:
-        return {server: value for (server, _), value in figures(port, name).items()}
+        return {server: value for (_, server), value in figures(port, name).items()}
 
     sink.wait(lambda: disks("desireline_disk_free_bytes").keys() == {"kafka", "clickhouse"})
     free, total = disks("desireline_disk_free_bytes"), disks("desireline_disk_total_bytes")
