@@ -4,9 +4,9 @@
 
 First the whole line takes one touchpoint each of a million people, after which there is patience for a day. Then, so many a
 second, one after the other does something after which there is patience for 15 s, and falls silent. A drop-off is seen on the
-topic when a `read_committed` consumer gets it, in ClickHouse when a query finds it; queries follow one another, so the time between two of them is in the
-figures. For one in 25 that has been seen a touchpoint comes late, from a second before the deadline: from the collector's
-answer it is timed until the drop-off is taken back.
+topic when a `read_committed` consumer gets it, in ClickHouse when a query finds it; queries follow one another, so the time
+between two of them is in the figures. For one in 25 that has been seen a touchpoint comes late, from a second before the
+deadline: from the collector's answer it is timed until the drop-off is taken back.
 """
 
 from __future__ import annotations
