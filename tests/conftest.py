@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.child import Child
 from deploy.local.clickhouse import ClickHouseServer
 from deploy.local.errors import StackError
 from deploy.local.kafka import KafkaServer
 from deploy.local.ports import free_port
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is no fault of it: tests are not timed
+settings.load_profile("untimed")
 
 START_SECONDS = 120  # the very first start of Kafka downloads 45 MB
 

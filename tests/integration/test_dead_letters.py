@@ -222,7 +222,7 @@ def test_a_replay_can_be_interrupted(tmp_path: Path) -> None:
                 broker.settimeout(60)
                 with broker.accept()[0]:  # it waits for the broker's answer now
                     process.send_signal(signal.SIGINT)
-                    out, error = process.communicate(timeout=30)
+                    out, error = process.communicate(timeout=120)
             finally:
                 process.kill()
         assert (process.returncode, out) == (1, "0 of 1 dead letter\n")

@@ -70,13 +70,13 @@ def replaying(
         yield process
         assert process.poll() is None, log.read_text()
         process.send_signal(end)
-        assert process.wait(60) == (0 if end == signal.SIGINT else -end), log.read_text()
+        assert process.wait(180) == (0 if end == signal.SIGINT else -end), log.read_text()
     finally:
         process.kill()
         process.wait()
 
 
-def eventually(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
