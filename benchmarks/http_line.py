@@ -124,9 +124,10 @@ async def send_on_time(
     answered: Callable[[int], None],
     path: str = "/v1/touchpoints",
     due: Callable[[int, float], None] | None = None,
+    connections: int = CONNECTIONS,
 ) -> None:
     """`count` requests, numbered from 0, `rate` a second. `body` is asked when one is sent, `answered` told of its 200, `due`
-    when it was to be sent (monotonic).
+    when it was to be sent (monotonic). With all connections waiting for answers a request waits for one of them.
 
     SystemExit when anything is refused."""
     requests: asyncio.Queue[int] = asyncio.Queue()
@@ -148,7 +149,7 @@ async def send_on_time(
             answered(number)
             requests.task_done()
 
-    clients = [asyncio.create_task(client()) for _ in range(CONNECTIONS)]
+    clients = [asyncio.create_task(client()) for _ in range(connections)]
     began, sent = time.monotonic(), 0
     while sent < count:
         while sent < min(count, int((time.monotonic() - began) * rate) + 1):

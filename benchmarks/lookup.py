@@ -24,6 +24,7 @@ from schemas.identity import hasher
 from sinks.reader import connect
 
 BATCH = 20
+CONNECTIONS = 64  # of those who look up; many, as they would be: what comes together is asked together
 CUSTOMERS = 20_000
 TOUCHPOINTS = 10
 PEOPLE_AT_ONCE = 10_000
@@ -137,6 +138,7 @@ async def run(line: HttpLine, load: Load, arguments: argparse.Namespace, seconds
                 load.answered,
                 "/v1/people/lookup",
                 load.due,
+                CONNECTIONS,
             )
         )
 
