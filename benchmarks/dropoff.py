@@ -39,7 +39,7 @@ BATCH = 20
 QUERY_SECONDS = 0.15  # from the start of a query to that of the next, at least
 LOOK_BACK = 20_000  # ms: a drop-off that is not found so long after its deadline is missing
 TAKEN_BACK = 60_000  # ms: deadlines of those that may be taken back still
-FILL_SECONDS = 240
+FILL_SECONDS = 900
 STORED = (
     b'{"event_id":"%08x-0000-5000-8000-%012x","source":"benchmark","address":"customer_id:c%d","identifiers":'
     b'{"customer_id":"c%d"},"channel":"web","name":"looked","occurred_at":%d,"received_at":%d,"content":"%032x"}'
