@@ -28,10 +28,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Unit tests two at a time; those with servers one after the other: two whole lines on two cores make each other wait.
+# Two at a time, each with servers of its own; a file stays whole, for its tests share what is dear to start.
 test: check
-	$(BIN)/pytest tests/unit --numprocesses 2 --dist loadfile
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 long: $(STAMP)
 	$(BIN)/pytest -m long

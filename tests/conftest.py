@@ -7,6 +7,7 @@ ports and in a temporary folder. A server that cannot start fails the test: what
 from __future__ import annotations
 
 import atexit
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ from deploy.local.ports import free_port
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is no fault of it: tests are not timed
 settings.load_profile("untimed")
+
+# The workers of pytest-xdist ignore SIGINT, and what they start would inherit that: Ctrl-C would end nothing in a test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 START_SECONDS = 120  # the very first start of Kafka downloads 45 MB
 
