@@ -19,6 +19,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 from alerts.message import Message, escaped
 from alerts.webhooks import Stopped
 from runtime.settings import ClickHouseSettings
+from runtime.stopping import stopped
 from schemas import topics
 from schemas.codec import encode
 from schemas.feedback import wanted
@@ -110,7 +111,8 @@ class Answers:
                 log.warning("a story waits", error=str(error))
             if time.monotonic() > give_up:
                 return message(said, story)
-            await self._rest()
+            if await stopped(self._stop, AGAIN_SECONDS):
+                raise Stopped
 
     def _story(self, said: Assigned) -> Story:
         assert said.record is not None
@@ -124,10 +126,3 @@ class Answers:
                 self._live = live(one)
             self._asked_at = time.monotonic()
         return self._live
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), AGAIN_SECONDS)
-        except TimeoutError:
-            return
-        raise Stopped

@@ -29,6 +29,7 @@ from alerts.webhooks import GROUP, Webhooks, follow, of_alert, ready
 from runtime import health, logging, metrics
 from runtime.kafka import wait_for_broker
 from runtime.settings import ClickHouseSettings, KafkaSettings
+from runtime.stopping import stopped
 from schemas import topics
 from schemas.alert import Alert
 from schemas.codec import encode
@@ -109,7 +110,7 @@ async def _watch(
             await producer.send_and_wait(topics.ALERTS.name, encode(alert), key=_key(alert))
             log.info("alert", change=alert.change, journey=alert.journey, stage=alert.stage, channel=alert.channel)
         metrics.ALERTS_BEHIND_SECONDS.set(time.time() - (last + 1) * 60)
-        await _stopped(stop, max(0.0, (last + 2) * 60 + settings.settle_seconds - time.time()))
+        await stopped(stop, max(0.0, (last + 2) * 60 + settings.settle_seconds - time.time()))
 
 
 async def _until_stored(
@@ -125,7 +126,7 @@ async def _until_stored(
                 log.warning("minutes wait: the line is behind", behind=behind)
         except (ClickHouseError, KafkaError, OSError, EOFError) as error:
             log.warning("minutes wait", error=str(error))
-        await _stopped(stop, AGAIN_SECONDS)
+        await stopped(stop, AGAIN_SECONDS)
     return []
 
 
@@ -148,13 +149,6 @@ async def _unless_stopped(stop: asyncio.Event, work: Coroutine[None, None, str])
         working.cancel()
         stopping.cancel()
         await asyncio.gather(working, stopping, return_exceptions=True)
-
-
-async def _stopped(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 async def _main(

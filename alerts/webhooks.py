@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from alerts.message import Message, headers, message
 from alerts.settings import AlertSettings
 from runtime import metrics
+from runtime.stopping import stopped
 from schemas import topics
 from schemas.alert import Alert
 from schemas.codec import encode
@@ -60,7 +61,8 @@ class Webhooks:
         for number in range(self._settings.webhook_tries):
             if number:
                 metrics.ALERTS_WEBHOOKS.labels("retried").inc()
-                await self._rest(pause)
+                if await stopped(self._stop, pause):
+                    raise Stopped
                 pause = min(LONGEST_PAUSE, 2 * pause)
             status, said = await asyncio.to_thread(self._try, url, message)
             if 200 <= status < 300:
@@ -80,13 +82,6 @@ class Webhooks:
         except urllib3.exceptions.HTTPError as error:
             return 0, f"no answer: {type(error).__name__}"  # its text has the address, which may be a secret
         return answer.status, f"answered {answer.status}: {answer.data[:200].decode('utf-8', 'replace')}"
-
-    async def _rest(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return
-        raise Stopped
 
 
 async def ready(consumer: AIOKafkaConsumer) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from runtime import metrics
+from runtime.stopping import stopped
 from schemas import topics
 from sinks.rows import TABLES, DirtyHour, Record, dirty_lines, lines_of, newest_journeys, rows_among
 from sinks.writer import Bad, Unavailable, Writer, write_good
@@ -109,7 +110,7 @@ class Delivery:
                 )
                 if self._stop.is_set():
                     raise GaveUp(str(error)) from error
-                await _sleep_unless(self._stop, pause)
+                await stopped(self._stop, pause)
                 pause = min(pause * 2, self._longest_pause)
                 continue
             if failures:
@@ -138,14 +139,6 @@ def _count_outcomes(rows: Sequence[Record]) -> None:
                 told[one.definition, "retracted" if one.retracted else one.kind] += 1
     for (definition, kind), count in told.items():
         metrics.SINK_OUTCOMES.labels(definition, kind).inc(count)
-
-
-async def _sleep_unless(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but not beyond the moment of stopping."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 def _observe_latency(rows: str, since_ms: int) -> None:

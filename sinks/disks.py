@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from runtime import metrics
 from runtime.settings import ClickHouseSettings, KafkaSettings
+from runtime.stopping import stopped
 from sinks.reader import reader
 
 log = structlog.get_logger()
@@ -57,10 +58,7 @@ async def watch(
         if leading():
             await asyncio.to_thread(_measure, "kafka", lambda: of_kafka(kafka))
             await asyncio.to_thread(_measure, "clickhouse", lambda: of_clickhouse(clickhouse))
-        try:
-            await asyncio.wait_for(stop.wait(), EVERY_SECONDS if leading() else LEADING_SECONDS)
-        except TimeoutError:
-            continue
+        await stopped(stop, EVERY_SECONDS if leading() else LEADING_SECONDS)
 
 
 def _measure(server: str, disks: Callable[[], Iterator[Disk]]) -> None:

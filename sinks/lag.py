@@ -11,6 +11,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from runtime import metrics
 from runtime.settings import KafkaSettings
+from runtime.stopping import stopped
 
 log = structlog.get_logger()
 EVERY_SECONDS = 5.0
@@ -27,10 +28,7 @@ async def watch(kafka: KafkaSettings, group: str, consumer: AIOKafkaConsumer, st
                 measured = await _measure(admin, group, consumer, measured)
             except (KafkaError, IllegalStateError) as error:  # the latter: a partition moved away just now
                 log.info("lag not measured", error=repr(error))
-            try:
-                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await stopped(stop, EVERY_SECONDS)
     finally:
         await admin.close()
 

@@ -16,6 +16,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 
 from runtime import metrics
 from runtime.settings import ClickHouseSettings
+from runtime.stopping import stopped
 from sinks.queries import query
 from sinks.reader import connect
 
@@ -92,7 +93,7 @@ async def keep_fresh(
         return
     recent, older = Pass(recent=True), Pass(recent=False)
     turn, pause = 0, every
-    while not await _stopped(stop, pause):
+    while not await stopped(stop, pause):
         if not leading():
             continue
         passes = [recent, older] if turn % OLDER_TIMES_RARER == 0 else [recent]
@@ -111,12 +112,3 @@ def _refresh(settings: ClickHouseSettings, passes: list[Pass]) -> None:
             began = time.monotonic()
             if one.refresh(client):
                 metrics.SINK_REFRESH_SECONDS.labels(one.name).observe(time.monotonic() - began)
-
-
-async def _stopped(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait; True as soon as it is time to stop."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

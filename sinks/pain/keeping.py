@@ -13,6 +13,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 
 from runtime import metrics
 from runtime.settings import ClickHouseSettings
+from runtime.stopping import stopped
 from schemas.statistics import Compared
 from sinks.generations import live
 from sinks.pain.ranking import PainPoint
@@ -74,7 +75,7 @@ async def keep_ranked(
 ) -> None:
     """Keep them until `stop`, while `leading()`, every so many seconds (0: never)."""
     pause = every
-    while every and not await _stopped(stop, pause):
+    while every and not await stopped(stop, pause):
         if not leading():
             continue
         began = time.monotonic()
@@ -84,12 +85,3 @@ async def keep_ranked(
         except (ClickHouseError, OSError, EOFError) as error:  # EOFError: the server died while it answered
             log.warning("pain points not computed", error=str(error))
         pause = max(every, REST * (time.monotonic() - began))
-
-
-async def _stopped(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait; True as soon as it is time to stop."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
