@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
 from runtime.keys import Keys
-from runtime.settings import ClickHouseSettings
-from schemas.definition import DEFAULT_FILE, Definition, load_definitions
-from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
-from schemas.identity import Kinds, load_kinds
+from runtime.settings import ClickHouseSettings, FoldSettings, KindsSettings
+from schemas.definition import Definition, load_definitions
 
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,128})=(?P<key>[A-Za-z0-9_-]{8,128})")
 
@@ -32,7 +29,7 @@ def parse_keys(text: str) -> Keys[str]:
     return Keys(readers)
 
 
-class DashboardSettings(ClickHouseSettings):
+class DashboardSettings(ClickHouseSettings, KindsSettings, FoldSettings):
     """What `python -m dashboard.app` reads from the environment."""
 
     listen: str = Field(
@@ -51,22 +48,6 @@ class DashboardSettings(ClickHouseSettings):
         validation_alias="DESIRELINE_READ_RATE",
         description="Lookups a second that a reader may ask for; more get 429.",
     )
-    definitions: Path = Field(
-        DEFAULT_FILE,
-        validation_alias="DESIRELINE_DEFINITIONS",
-        description="File of journey definitions; the workers' one.",
-    )
-    identity: Path = Field(
-        IDENTITY_FILE,
-        validation_alias="DESIRELINE_IDENTITY",
-        description="File of identity settings; the workers' one.",
-    )
-    max_touchpoints: int = Field(
-        20_000,
-        ge=1,
-        validation_alias="DESIRELINE_MAX_TOUCHPOINTS",
-        description="Touchpoints of one person above which they have no journeys; as the workers have it.",
-    )
 
     @field_validator("read_keys")
     @classmethod
@@ -78,11 +59,6 @@ class DashboardSettings(ClickHouseSettings):
     def readers(self) -> Keys[str]:
         """The readers by key."""
         return parse_keys(self.read_keys.get_secret_value())
-
-    @cached_property
-    def kinds(self) -> Kinds:
-        """What the file says. Raises KindsError."""
-        return load_kinds(self.identity)
 
     @cached_property
     def journeys(self) -> tuple[Definition, ...]:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
 from processors.deadlines import OUTAGE_GRACE
 from processors.horizon import HORIZON
-from runtime.settings import IdentitySettings
-from schemas.definition import DEFAULT_FILE
+from runtime.settings import FoldSettings, IdentitySettings
 from schemas.rule import UNITS
 
 
-class WorkerSettings(IdentitySettings):
+class WorkerSettings(IdentitySettings, FoldSettings):
     """Read once when the worker starts."""
 
-    definitions: Path = Field(
-        DEFAULT_FILE,
-        validation_alias="DESIRELINE_DEFINITIONS",
-        description="File of journey definitions (YAML); the default is the eight-stage purchase journey.",
-    )
-    max_touchpoints: int = Field(
-        20_000,
-        ge=1,
-        validation_alias="DESIRELINE_MAX_TOUCHPOINTS",
-        description="Touchpoints of one person above which they have no journeys.",
-    )
     outage_grace: float = Field(
         OUTAGE_GRACE / 1_000,
         ge=0,

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.definition import DEFAULT_FILE as JOURNEYS_FILE
 from schemas.identity import DEFAULT_FILE as IDENTITY_FILE
 from schemas.identity import Kinds, load_kinds
 
@@ -109,15 +110,47 @@ class KafkaSettings(ProcessSettings):
         return given
 
 
-class IdentitySettings(KafkaSettings):
-    """Of whoever writes touchpoints, or reads whose they are: all must know the same identifiers by the same hashes."""
+class KindsSettings(ProcessSettings):
+    """Of whoever is given identifiers: all must spell them alike."""
 
     identity: Path = Field(
         IDENTITY_FILE,
         validation_alias="DESIRELINE_IDENTITY",
         description="File of identity settings (YAML): kinds of identifiers, look-back, guards. "
-        "The same for collectors, imports and workers.",
+        "The same for all processes.",
     )
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """What the file says. Raises KindsError."""
+        return load_kinds(self.identity)
+
+
+class JourneysSettings(ProcessSettings):
+    """Of whoever tells of journeys."""
+
+    definitions: Path = Field(
+        JOURNEYS_FILE,
+        validation_alias="DESIRELINE_DEFINITIONS",
+        description="File of journey definitions (YAML); the default is the eight-stage purchase journey. The same for all "
+        "processes.",
+    )
+
+
+class FoldSettings(JourneysSettings):
+    """Of whoever folds journeys: all must come to the same ones."""
+
+    max_touchpoints: int = Field(
+        20_000,
+        ge=1,
+        validation_alias="DESIRELINE_MAX_TOUCHPOINTS",
+        description="Touchpoints of one person above which they have no journeys.",
+    )
+
+
+class IdentitySettings(KafkaSettings, KindsSettings):
+    """Of whoever writes touchpoints, or reads whose they are: all must know the same identifiers by the same hashes."""
+
     secret: SecretStr = Field(
         SecretStr(PUBLIC_SECRET),
         validation_alias="DESIRELINE_SECRET",
@@ -126,11 +159,6 @@ class IdentitySettings(KafkaSettings):
         description="Key of the hash that makes person ids, and by which erased names are known; must stay the same for the "
         "life of the data. The same for collectors, imports and workers.",
     )
-
-    @cached_property
-    def kinds(self) -> Kinds:
-        """What the file says. Raises KindsError."""
-        return load_kinds(self.identity)
 
 
 class ClickHouseSettings(ProcessSettings):

@@ -164,7 +164,7 @@ def main() -> None:
     settings = SinkSettings()
     logging.configure("sink", settings.log_level)
     try:
-        stages = stage_lines(load_definitions(settings.journeys_file), settings.generation)
+        stages = stage_lines(load_definitions(settings.definitions), settings.generation)
     except DefinitionsError as error:
         log.error("not started: the file of journeys cannot be used", error=str(error))
         sys.exit(WRONG_SETTINGS)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
-from runtime.settings import ProcessSettings
-from schemas.definition import DEFAULT_FILE
+from runtime.settings import JourneysSettings
 
 
-class SinkSettings(ProcessSettings):
+class SinkSettings(JourneysSettings):
     """How the sink batches, waits and refreshes."""
 
     group: str = Field(
@@ -59,9 +56,4 @@ class SinkSettings(ProcessSettings):
         ge=0,
         validation_alias="DESIRELINE_SINK_PAIN_SECONDS",
         description="Seconds between computations of v_pain_points; longer where one takes long; 0: never.",
-    )
-    journeys_file: Path = Field(
-        DEFAULT_FILE,
-        validation_alias="DESIRELINE_DEFINITIONS",
-        description="File of the journey definitions, for the names of their stages.",
     )
