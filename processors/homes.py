@@ -94,9 +94,8 @@ class Homes:
         self._person, self._version, self._say, self._announce = person, version, say, announce
         self._owners = Ownership(kinds, whos=whos, coding=coding, person=person, assign=assign)
         self._blocked = self._owners.blocked
-        self.waiting: dict[
-            int, int
-        ] = {}  # combinations whose name has not answered → append time of their first touchpoint
+        # Combinations whose name has not answered → append time of their first touchpoint.
+        self.waiting: dict[int, int] = {}
         self.values: dict[str, bytes | Timeline] = {}
         self.changed: set[str] = set()
         self._state: dict[bytes, bytes | None] = {}
@@ -561,9 +560,8 @@ class Homes:
 
     def _present(self, home: str, timeline: Timeline, news: bool) -> None:
         before, blocked = timeline.named, self._blocked.get(home, 0) > 0
-        begins = (
-            home not in self.values or not timeline.settled
-        )  # what is about to be settled has not been announced yet
+        # What is about to be settled has not been announced yet.
+        begins = home not in self.values or not timeline.settled
         place = None if blocked else timeline.last_sighting()
         timeline.settled = True
         while place is not None:

@@ -19,9 +19,8 @@ from schemas.definition import Definition
 from schemas.rule import UNITS
 
 HORIZON = 180 * UNITS["d"]
-_LAST = (
-    b"\xff" * 20
-)  # sequence + 1 and event id of a fence: no touchpoint has them, and none of its time comes behind it
+# Sequence + 1 and event id of a fence: no touchpoint has them, and none of its time comes behind it.
+_LAST = b"\xff" * 20
 _RULES_AT = ORDER_SIZE + 10
 
 

@@ -46,7 +46,7 @@ def of_journey(ident: bytes, journey: Lived, silent: bool, definition: Definitio
     """Everything that happened to a journey so far; `silent`: its last silence, if it can be one, is a drop-off."""
     place, records, at, numbers, _ = journey
     if not silent and at[-1] - at[0] <= definition.least_patience and not any(number & GOAL for number in numbers):
-        return
+        return  # nothing can have happened, and this is what most journeys are
     story = fold.story(at, numbers, definition)
     for deadline, stage, step, back in story.silences:
         yield (ident, "dropped_off", deadline), touched(place, stage, records, step, deadline)

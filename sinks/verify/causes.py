@@ -26,9 +26,8 @@ class Evidence:
     changed: Collection[str] = ()  # people of whom something arrived after the cut
     two_homes: Collection[str] = ()  # events that came at revision 0 with different addresses
     above: Collection[str] = ()  # people with too many touchpoints
-    restated: Mapping[str, int] = field(
-        default_factory=dict
-    )  # person → up to when closed journeys rest on what has changed
+    # Person → up to when closed journeys rest on what has changed.
+    restated: Mapping[str, int] = field(default_factory=dict)
     definitions: Collection[str] = ()  # the configured ones
     miscounted: Collection[Count] | None = None  # figures that do not count the live journeys; None: not known
 

@@ -21,7 +21,7 @@ from schemas.definition import Definition, load_definitions
 from schemas.erasure import Erase, Gone, Hashed, Mark
 from schemas.identity import person_id
 from schemas.messages import Advert
-from schemas.person import Assigned, PersonMessage, ReadTo
+from schemas.person import Assigned, Identity, PersonMessage, ReadTo
 
 T0 = 1_700_000_000_000
 SECRET = b"test"
@@ -311,3 +311,41 @@ def test_a_touchpoint_behind_a_name_that_has_not_answered_waits_with_it() -> Non
     assert told([seen(3, email="f"), seen(4)]) == [("03", False)], "f may be whom 3 and all behind it belong to"
     answered = told([encode(Advert("email:f", 1, "email:f", 0, False))], "identity")
     assert sorted(answered) == [("03", True), ("04", True), ("05", True)]
+
+
+def test_what_is_a_devices_own_stays_there_until_the_name_has_answered_and_then_moves_in_order() -> None:
+    p = leg(4)
+
+    def told(values: list[bytes], topic: str = "touchpoints") -> tuple[list[tuple[str, str]], list[str]]:
+        """Whom each touchpoint was given to (`-` before: taken from), and what was said of the device."""
+        n = len(values)
+        p.take(Chunk(topic, 3, list(range(n)), [T0] * n, [None] * n, list(values)))
+        out = list(p.collect(T0)[1])
+        names = {person_id(name, SECRET).hex: name for name in ("anonymous_id:a", "email:e")}
+        given = [(m.event_id[-2:], ("" if m.record else "-") + names[m.person_id]) for m in said(out)]
+        rows = [msgspec.json.decode(o.value or b"", type=Identity) for o in out if o.topic == "identities"]
+        return given, [names[row.person_id] for row in rows]
+
+    def seen(event: int, **who: str) -> bytes:
+        return stored(event, occurred_at=T0 + event, identifiers={"anonymous_id": "a"} | who)
+
+    assert told([seen(1), seen(2)]) == ([("02", "anonymous_id:a"), ("03", "anonymous_id:a")], ["anonymous_id:a"])
+    assert told([seen(3, email="e")]) == ([], []), "nobody loses anything while nobody gains it"
+    given, device = told([encode(Advert("email:e", 1, "email:e", 0, False))], "identity")
+    assert given == [
+        ("02", "-anonymous_id:a"),
+        ("02", "email:e"),
+        ("03", "-anonymous_id:a"),
+        ("03", "email:e"),
+        ("04", "email:e"),
+    ]
+    assert device == ["email:e"]
+
+
+def test_a_new_device_with_a_new_name_is_announced_once_it_is_known_whose_it_is() -> None:
+    p = leg(4)
+    p.take(Chunk("touchpoints", 3, [0], [T0], [None], [stored(1, identifiers={"anonymous_id": "a", "email": "e"})]))
+    assert not [o for o in p.collect(T0)[1] if o.topic == "identities"]
+    p.take(Chunk("identity", 3, [0], [T0], [None], [encode(Advert("email:e", 1, "email:e", 0, True))]))
+    (row,) = [msgspec.json.decode(o.value or b"", type=Identity) for o in p.collect(T0)[1] if o.topic == "identities"]
+    assert row.person_id == person_id("anonymous_id:a", SECRET).hex, "the name is shared: the device is its own"
