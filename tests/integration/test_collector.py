@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -31,18 +31,12 @@ from runtime.settings import KafkaSettings
 from schemas.codec import decode_stored
 from schemas.dead_letter import MAX_KEPT_BYTES, DeadLetter
 from schemas.topics import COMMANDS, DEAD_LETTERS, TOUCHPOINTS
+from tests.asking import HOST, Answer, ask, wait_for
 from tests.bad_input import JSON, KEY, RECORDS, REQUESTS, SOURCE, BadRequest, alone, as_json, between_neighbours, good
 from tests.conftest import Kafka
 from tests.orders import erasure, give
 
 pytestmark = pytest.mark.integration
-HOST = "127.0.0.1"
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Mapping[str, str]
-    content: Any
 
 
 @dataclass
@@ -57,16 +51,7 @@ class Collector:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            response = connection.getresponse()
-            content = response.read()
-        finally:
-            connection.close()
-        given = {name.lower(): value for name, value in response.getheaders()}
-        is_json = given.get("content-type", "").startswith("application/json")
-        return Answer(response.status, given, json.loads(content) if is_json else content.decode())
+        return ask(self.port, method, path, body, headers)
 
     def post(self, body: bytes, headers: Mapping[str, str] = JSON, key: str | None = KEY) -> Answer:
         authorization = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -77,13 +62,6 @@ class Collector:
             return self.request("GET", "/readyz").status == 200
         except OSError:
             return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ import random
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from runtime.settings import KafkaSettings
 from schemas.codec import decode_stored
 from schemas.dead_letter import DeadLetter
 from schemas.topics import COMMANDS, DEAD_LETTERS, TOUCHPOINTS
+from tests.asking import wait_for
 from tests.conftest import Kafka
 from tests.orders import erasure, give
 
@@ -43,13 +42,6 @@ def settings(kafka: Kafka) -> KafkaSettings:
     settings = KafkaSettings(bootstrap=kafka.bootstrap)
     create_topics(settings, [TopicSpec(topic.name, 4, topic.config) for topic in (TOUCHPOINTS, DEAD_LETTERS, COMMANDS)])
     return settings
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 class User:

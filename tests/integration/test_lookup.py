@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -21,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import free_port
 from runtime.settings import ClickHouseSettings
 from schemas.codec import encode
 from schemas.definition import Rules, load_definitions
@@ -30,6 +29,7 @@ from sinks.generations import swap
 from sinks.migrate import migrate
 from sinks.reader import connect
 from sinks.stages import stage_lines
+from tests.asking import Answer, ask, wait_for
 from tests.conftest import ClickHouse
 from tests.integration.conftest import Tables
 from tests.sink_records import identifier, touchpoint
@@ -45,12 +45,6 @@ KEYS = {"crm": "key-of-the-crm", "hasty": "key-of-the-hasty"}
 ADA, BOB, KIOSK, TWINS = (identifier("person", number) for number in range(4))
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: Mapping[str, str]
-    content: Any
-
-
 @dataclass
 class Dashboard:
     """A dashboard process and what it reads from."""
@@ -61,17 +55,8 @@ class Dashboard:
     tables: Tables
 
     def request(self, method: str, path: str, body: bytes | None = None, key: str | None = "crm") -> Answer:
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=30)
-        try:
-            headers = {} if key is None else {"Authorization": f"Bearer {KEYS.get(key, key)}"}
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            content = response.read()
-        finally:
-            connection.close()
-        given = {name.lower(): value for name, value in response.getheaders()}
-        is_json = given.get("content-type", "").startswith("application/json")
-        return Answer(response.status, given, json.loads(content) if is_json else content.decode())
+        headers = {} if key is None else {"Authorization": f"Bearer {KEYS.get(key, key)}"}
+        return ask(self.port, method, path, body, headers)
 
     def lookup(self, identifier: str, key: str = "crm", **more: Any) -> Answer:
         return self.request("POST", "/v1/people/lookup", json.dumps({"identifier": identifier, **more}).encode(), key)
@@ -82,13 +67,6 @@ class Dashboard:
             return self.request("GET", "/readyz").status == 200
         except OSError:
             return False
-
-
-def wait_for(done: Callable[[], bool], seconds: float, what: str) -> None:
-    give_up = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < give_up, f"{what}: not after {seconds} s"
-        time.sleep(0.02)
 
 
 def assigned(person: UUID, number: int, at: int, name: str, move: int = 0, **more: Any) -> bytes:
