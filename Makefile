@@ -28,9 +28,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two at a time, each with servers of its own; a file stays whole, for its tests share what is dear to start.
+# Two at a time, each with servers of its own; a file stays whole, for its tests share what is dear to start. In the order of the
+# files, so that the short ones come last and both are busy to the end.
 test: check
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 long: $(STAMP)
 	$(BIN)/pytest -m long
