@@ -1,9 +1,10 @@
-"""What identity costs where it is hard: the usual mix, merges, an identifier that everybody shares, a kiosk.
+"""What identity costs: touchpoints by what they say, the usual mix, merges, an identifier that everybody shares, a kiosk.
 
     python -m benchmarks.identity
 
 One partition in one process, without Kafka: CPU time of taking and collecting, as the worker does it every 20,000 records.
-The stitch leg's cost for what the identity leg says of the mix is measured in the same run. Deterministic.
+The stitch leg's cost for what the identity leg says is measured in the same run, of touchpoints by what they say and of the
+mix. Deterministic.
 """
 
 from __future__ import annotations
@@ -68,6 +69,45 @@ class Fed:
         self.seconds += time.process_time() - began
         self.state_bytes += sum(len(key) + len(value or b"") for key, value in state.items())
         self.people += [output for output in outputs if output.topic == PEOPLE.name]
+
+
+def by_kind(fresh: Callable[[], Fed], fresh_stitch: Callable[[], Fed], devices: int) -> dict[str, dict[str, float]]:
+    """Microseconds of each leg per touchpoint that says nothing new, or what it says, on so many devices."""
+
+    def rounds(first: int, names: str, count: int) -> list[bytes]:
+        """`count` touchpoints on every device, from its number `first` on; `names` as identifiers, of device %d."""
+        return [
+            touchpoint(
+                place * devices + device,
+                START + place * 3_600_000 + device * 10,
+                (names % device if names else "") + f'"anonymous_id":"w{device}"',
+            )
+            for place in range(first, first + count)
+            for device in range(devices)
+        ]
+
+    named = '"customer_id":"c%d",'
+    found = {}
+    for kind, before, measured in (
+        ("nothing_new_without_name", rounds(0, "", 1), rounds(1, "", 8)),
+        ("nothing_new_with_name", rounds(0, named, 1), rounds(1, named, 8)),
+        ("first_of_a_device", [], rounds(0, "", 1)),
+        ("first_of_a_customer", [], rounds(0, named, 1)),
+        ("sign_in_after_one", rounds(0, "", 1), rounds(1, named, 1)),
+        ("sign_in_after_four", rounds(0, "", 4), rounds(4, named, 1)),
+    ):
+        identity, stitch = fresh(), fresh_stitch()
+        identity.feed(before)
+        stitch.feed([output.value or b"" for output in identity.people])
+        identity.people.clear()
+        seconds = identity.feed(measured)
+        told = stitch.feed([output.value or b"" for output in identity.people])
+        found[kind] = {
+            "identity": round(seconds / len(measured) * 1e6, 1),
+            "stitch": round(told / len(measured) * 1e6, 1),
+            "statements_to_people": round(len(identity.people) / len(measured), 2),
+        }
+    return found
 
 
 def mix(touchpoints: int) -> Iterator[bytes]:
@@ -182,6 +222,7 @@ def kiosk(fresh: Callable[[], Fed], touchpoints: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark of the identity leg where it is hard.")
     parser.add_argument("--mix", type=int, default=400_000, help="touchpoints of the usual mix; the second half counts")
+    parser.add_argument("--devices", type=int, default=20_000, help="of the touchpoints by what they say")
     parser.add_argument("--merges", type=int, default=10_000)
     parser.add_argument("--partners", type=int, default=10_000)
     parser.add_argument("--kiosk", type=int, default=1_000_000)
@@ -194,13 +235,16 @@ def main() -> None:
     def fresh() -> Fed:
         return Fed(IdentityLeg(settings, definitions, DEFAULT_KINDS, 1).partition(0), TOUCHPOINTS.name)
 
-    stitch = Fed(StitchLeg(settings, definitions, 1).partition(0), PEOPLE.name)
+    def fresh_stitch() -> Fed:
+        return Fed(StitchLeg(settings, definitions, 1).partition(0), PEOPLE.name)
+
     common.publish(
         "identity",
         on,
         {
             "partitions": 1,
-            "usual_mix": usual(fresh, stitch, arguments.mix),
+            "microseconds_by_kind": by_kind(fresh, fresh_stitch, arguments.devices),
+            "usual_mix": usual(fresh, fresh_stitch(), arguments.mix),
             "merges": merges(fresh, arguments.merges),
             "shared_identifier": shared(fresh, arguments.partners),
             "kiosk": kiosk(fresh, arguments.kiosk),
