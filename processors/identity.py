@@ -16,7 +16,7 @@ import struct
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ from processors.dead_letters import DeadLetters, decode_each
 from processors.erased import MARKS, PARTNERS, SUPPRESSED, Erasures
 from processors.homes import BLOCKED, ERASED, HOME, LAST_REVISION, Fact, Homes
 from processors.names import ACTOR, HEARD, LINK, Names
+from processors.seen import Ordered, Seen, ordered, touchpoint_decoder
 from processors.stitching import DefinitionsChanged
 from processors.stored import as_appended
 from processors.whos import WHO, Whos
@@ -42,7 +43,6 @@ from schemas.ledger import HOUR, Decision
 from schemas.messages import Advert, Command, Erased, Follow, Link, Message, Order, Revised, Sighting, Unfollow
 from schemas.person import Assigned, FoldRecord, Identity, ReadTo
 from schemas.topics import IDENTITIES, IDENTITY, LEDGER, PEOPLE, TOUCHPOINTS, Generation
-from schemas.touchpoint import EARLIEST, LATEST, MAX_MINOR_UNITS, MAX_SEQUENCE
 
 FORMAT = b"\x03"
 READ = (FORMAT, b"\x02")  # the release before did not know of erasures, so it must not go on with what this one wrote
@@ -51,60 +51,8 @@ MAX_REMEMBERED = 10_000
 READ_TO_EVERY = 250  # ms
 CLOSED = 2**31  # revision of an event that was erased: above all that a touchpoint may have
 NOWHERE = ""  # home of an event that has none: it was erased
-NO_KIND = ""
 UNKNOWN = "unknown"  # source of what cannot be decoded
 _CONTENT = struct.Struct(">I12x")
-
-
-Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-Label = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-_EARLIEST, _LATEST = (int(moment.timestamp() * 1000) for moment in (EARLIEST, LATEST))
-
-
-class _Money(msgspec.Struct, gc=False):
-    amount: Annotated[int, msgspec.Meta(ge=-MAX_MINOR_UNITS, le=MAX_MINOR_UNITS)]
-    currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
-
-
-class _Felt(msgspec.Struct, gc=False):
-    kind: str
-    score: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
-    sentiment: str | None = None
-
-
-class Seen(msgspec.Struct, gc=False):
-    """What this leg reads of a `StoredTouchpoint`; other fields are skipped without being decoded.
-
-    It checks whatever would make this leg or those behind it fail: a record that somebody else wrote becomes a dead letter,
-    not a crash, and not a row that ClickHouse refuses.
-    """
-
-    event_id: UUID
-    source: Label
-    identifiers: dict[str, Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]]  # its normal form may be longer
-    channel: Label
-    name: Label
-    occurred_at: Annotated[int, msgspec.Meta(ge=_EARLIEST, le=_LATEST)]
-    # 32 hex digits. Who makes bytes of them finds what is not hex; a pattern would cost more than all else of decoding.
-    content: Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
-    sequence: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)] | None = None
-    revision: Whole = 0
-    retracted: bool = False
-    value: _Money | None = None
-    feedback: _Felt | None = None
-    properties: dict[str, Any] = {}
-
-
-class _Ordered(NamedTuple):
-    """Kinds of identifiers in configured order, how far a name on the first weak one explains a touchpoint, in ms; the kind
-    of the home, and whether there is no further device."""
-
-    strong: tuple[str, ...]
-    weak: tuple[str, ...]
-    reach: int
-    shared_reach: int
-    home: str
-    simple: bool
 
 
 class _Event(msgspec.Struct, array_like=True):
@@ -117,7 +65,6 @@ class _Event(msgspec.Struct, array_like=True):
     stored: bool = True
 
 
-_decoder = msgspec.json.Decoder(Seen)
 _messages = msgspec.json.Decoder(Message)
 _commands = msgspec.json.Decoder(Command)
 _event = msgspec.msgpack.Decoder(_Event)
@@ -160,7 +107,7 @@ class IdentityPartition:
         # The id that an identifier has as a person; the first is uncached, for walking through all of them.
         self._digest = hasher(secret)
         self._person = lru_cache(1 << 17)(self._digest)
-        self._by_kinds: dict[tuple[str, ...], _Ordered] = {}
+        self._by_kinds: dict[tuple[str, ...], Ordered] = {}
         self._placed = lru_cache(1 << 16)(lambda person: _placed(person, partitions))
         self._gathered: Gathered | None = Gathered()
         self._counter, self._kept_counter = 0, 0
@@ -279,7 +226,7 @@ class IdentityPartition:
     def _take_touchpoints(self, chunk: Chunk) -> None:
         if self._resized_before and chunk.timestamps[0] < self._resized_before:
             self._require_own(chunk)
-        seen, refused = decode_each(_decoder, chunk, self._dead_letters)
+        seen, refused = decode_each(touchpoint_decoder, chunk, self._dead_letters)
         self._out += refused
         if len(seen) < len(chunk.offsets):
             for place in set(range(len(chunk.offsets))) - {place for place, _ in seen}:
@@ -382,20 +329,9 @@ class IdentityPartition:
                     "`desireline replay start --from clickhouse`"
                 )
 
-    def _order_kinds(self, given: tuple[str, ...]) -> _Ordered:
-        """What kinds of identifiers mean that stand together, in configured order; remembered for the next time."""
-        configured = self._kinds
-        strong, weak = (
-            tuple(kind for kind in all_of if kind in given) for all_of in (configured.strong, configured.weak)
-        )
-        found = _Ordered(
-            strong,
-            weak,
-            configured.look_back(f"{weak[0]}:", shared=False) if weak else -1,
-            configured.look_back(f"{weak[0]}:", shared=True) if weak else -1,
-            (*weak, *strong, NO_KIND)[0],
-            len(weak) < 2,
-        )
+    def _order_kinds(self, given: tuple[str, ...]) -> Ordered:
+        """What kinds of identifiers mean that stand together; remembered for the next time."""
+        found = ordered(given, self._kinds)
         if len(self._by_kinds) < MAX_REMEMBERED:
             self._by_kinds[given] = found
         return found
