@@ -65,7 +65,7 @@ def running(partitions: int, **settings: str) -> Iterator[HttpLine]:
             "DESIRELINE_WRITE_KEYS": f"benchmark={KEY}",
             "DESIRELINE_DASHBOARD_PORT": str(dashboard_port),
             "DESIRELINE_READ_KEYS": f"benchmark={KEY}",
-            "DESIRELINE_READ_RATE": "1000000",  # who falls behind asks at once for what is overdue: measure it, do not refuse it
+            "DESIRELINE_READ_RATE": "1000000",  # who falls behind asks at once for what is overdue: measure that
             **settings,
         }
         worker_metrics = free_port({port, dashboard_port})
